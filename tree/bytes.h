@@ -1,0 +1,75 @@
+// Immutable, shared bytes. Ten waiters hold ten references: no copy, no lock. In production the bytes lie in the
+// node's arena and the last reference frees the block there; in tests they lie on the heap. The tree never looks
+// inside them.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+
+namespace copper {
+
+struct Key;
+
+// xxh3 (64 bit) of some bytes: the checksum that blocks are verified by, and the tag by which a question says
+// "I have this already". Zero: none.
+using Tag = std::uint64_t;
+
+Tag tag_of(std::span<const std::byte> bytes);
+
+class Bytes {
+ public:
+  Bytes() = default;
+  Bytes(std::shared_ptr<const std::byte> data, std::size_t size) : data_(std::move(data)), size_(size) {}
+
+  // A copy on the heap.
+  static Bytes copy_of(std::span<const std::byte> bytes);
+  static Bytes copy_of(std::string_view text);
+
+  std::span<const std::byte> span() const { return {data_.get(), size_}; }
+  std::string_view text() const { return {reinterpret_cast<const char*>(data_.get()), size_}; }
+  const std::byte* data() const { return data_.get(); }
+  std::size_t size() const { return size_; }
+
+ private:
+  std::shared_ptr<const std::byte> data_;
+  std::size_t size_ = 0;
+};
+
+// Bytes that are still being written, by one owner: the target of a storage read or of a receive.
+class Buffer {
+ public:
+  Buffer() = default;
+  Buffer(std::shared_ptr<std::byte> data, std::size_t size) : data_(std::move(data)), size_(size) {}
+
+  std::span<std::byte> span() const { return {data_.get(), size_}; }
+  std::byte* data() const { return data_.get(); }
+  std::size_t size() const { return size_; }
+  const std::shared_ptr<std::byte>& owner() const { return data_; }
+
+ private:
+  std::shared_ptr<std::byte> data_;
+  std::size_t size_ = 0;
+};
+
+// Where a rank's bytes live. One thread.
+class Memory {
+ public:
+  virtual ~Memory() = default;
+  // Room for `size` bytes of `key`, or nothing when there is none. A Buffer that is dropped unsealed is freed.
+  virtual std::optional<Buffer> allocate(const Key& key, std::size_t size) = 0;
+  // The buffer's bytes are complete and their checksum is `tag`: from here on they do not change.
+  virtual Bytes seal(Buffer buffer, Tag tag) = 0;
+};
+
+// Heap memory without a bound: tests, simulation, and copies that are not part of the cache.
+class HeapMemory final : public Memory {
+ public:
+  std::optional<Buffer> allocate(const Key& key, std::size_t size) override;
+  Bytes seal(Buffer buffer, Tag tag) override;
+};
+
+}  // namespace copper

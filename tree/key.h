@@ -1,0 +1,67 @@
+// What can be asked. Key{kind, path, block} travels unchanged from the front end to the root, its outcome travels
+// unchanged back.
+#pragma once
+
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace copper {
+
+// Which bytes of a file: two reads that see the same version see the same file. `inode` is the st_ino that the
+// mount shows (a hash of storage's mount point and inode), so that it tells file systems apart too.
+struct Version {
+  std::uint64_t inode = 0;
+  std::uint64_t size = 0;
+  std::int64_t mtime_ns = 0;
+  std::int64_t ctime_ns = 0;
+  friend auto operator<=>(const Version&, const Version&) = default;
+};
+
+enum class Kind : std::uint8_t {
+  listing = 1,     // a directory's own attributes, names and types; blocks n > 0 carry the edition in version.inode
+  entry = 2,       // one name's attributes and link target, or its ENOENT
+  block = 3,       // bytes [n*B, (n+1)*B) of one version of a file
+  filesystem = 4,  // statvfs of the file system that holds the path
+};
+
+// Values; equal keys have equal outcomes while those are fresh. `path` is absolute, without trailing slash ("/"
+// for the root itself), at most limits::path_bytes long.
+struct Key {
+  Kind kind = Kind::entry;
+  std::string path;
+  std::uint32_t block = 0;
+  Version version{};
+
+  friend auto operator<=>(const Key&, const Key&) = default;
+
+  static Key listing(std::string_view path) { return {Kind::listing, std::string(path), 0, {}}; }
+  static Key listing_block(std::string_view path, std::uint32_t n, std::uint64_t edition) {
+    return {Kind::listing, std::string(path), n, Version{.inode = edition}};
+  }
+  static Key entry(std::string_view path) { return {Kind::entry, std::string(path), 0, {}}; }
+  static Key file_block(std::string_view path, std::uint32_t n, const Version& version) {
+    return {Kind::block, std::string(path), n, version};
+  }
+  static Key filesystem(std::string_view path) { return {Kind::filesystem, std::string(path), 0, {}}; }
+
+  // The directory whose freshness the key shares, and whose hash chooses its tree: the path itself for a listing,
+  // else the path's parent.
+  std::string_view directory() const;
+};
+
+struct KeyHash {
+  std::size_t operator()(const Key& key) const;
+};
+
+// "/a/b" -> "/a", "/a" -> "/", "/" -> "/".
+std::string_view parent_path(std::string_view path);
+// "/a" + "b" -> "/a/b", "/" + "b" -> "/b".
+std::string join_path(std::string_view directory, std::string_view name);
+
+// For logs and status: "block 3 of /lus/x.so".
+std::string describe(const Key& key);
+
+}  // namespace copper

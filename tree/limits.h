@@ -1,0 +1,46 @@
+// Every limit of the protocol in one place. What happens at a limit is said at its name; the static_asserts
+// below say how the limits lean on each other. Units are in the names.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+namespace copper::limits {
+
+// A block of a file or of a listing. A read never spans more than two of them.
+inline constexpr std::size_t block_bytes = std::size_t{1} << 20;
+
+// A path within the source, without the terminating NUL. Longer: ENAMETOOLONG at the front end.
+inline constexpr std::size_t path_bytes = 4095;
+
+// One name. Longer: ENAMETOOLONG at the front end, as every file system under Linux answers.
+inline constexpr std::size_t name_bytes = 255;
+
+// A message without its payload. A longer one is damaged: counted and dropped.
+inline constexpr std::size_t message_bytes = path_bytes + 257;
+
+// Ranks a list in one `ready` message may name; more ranks travel in several messages.
+inline constexpr std::size_t ranks_per_message = 1024;
+
+// Events one turn of the engine takes from each port, so that a storm on one starves no other.
+inline constexpr std::size_t events_per_turn = 64;
+
+// Payload bytes on their way to one peer; what exceeds them waits in that peer's own queue.
+inline constexpr std::size_t payload_bytes_in_flight = 8 * block_bytes;
+
+// Children of a rank in one tree, and trees of a job. Checked when options are read.
+inline constexpr std::uint32_t fanout_max = 64;
+inline constexpr std::uint32_t trees_max = 64;
+
+// Listings up to this many entries carry attributes and link targets along.
+inline constexpr std::size_t attributes_ride_along_entries = 256;
+
+// Storage's clock is coarse: what changed within this time of being looked at is looked at again.
+inline constexpr std::chrono::nanoseconds racy_window = std::chrono::seconds{2};
+
+static_assert(message_bytes >= path_bytes + 256, "an ask carries a whole path and its header");
+static_assert(ranks_per_message * sizeof(std::uint32_t) <= path_bytes, "a rank list fits where a path does");
+static_assert(payload_bytes_in_flight >= 2 * block_bytes, "a reader that spans two blocks is not throttled");
+
+}  // namespace copper::limits
