@@ -1,8 +1,11 @@
-# The one interface target that carries language level, warnings and sanitizers.
+# The one interface target that carries language level, warnings and sanitizers, and the user's switches.
 option(COPPER_TESTS "Build the tests" ON)
-set(COPPER_SANITIZE "" CACHE STRING "Sanitizers, as for -fsanitize= (e.g. address,undefined or thread)")
-set(COPPER_MPI "" CACHE STRING "mpich or openmpi; empty: MPICH if it is there, else Open MPI")
+set(COPPER_SANITIZE "" CACHE STRING "Sanitizers, as for -fsanitize= (address,undefined or thread)")
+set(COPPER_MPI "" CACHE STRING "mpich or openmpi; empty: MPICH if it is there, else Open MPI, else what CMake finds")
 
+if(NOT COPPER_MPI MATCHES "^(mpich|openmpi)?$")
+  message(FATAL_ERROR "COPPER_MPI is '${COPPER_MPI}': it must be mpich, openmpi or empty")
+endif()
 if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
   set(CMAKE_BUILD_TYPE RelWithDebInfo CACHE STRING "Build type" FORCE)
 endif()

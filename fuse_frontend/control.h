@@ -13,7 +13,7 @@ namespace copper::control {
 
 inline constexpr std::uint32_t magic = 0x52505043;  // "CPPR"
 inline constexpr std::uint32_t version = 1;
-inline constexpr std::size_t piece_bytes = 12 * 1024;
+inline constexpr std::size_t piece_bytes = 7 * 1024;
 
 struct Exchange {
   std::uint32_t magic_in;
@@ -25,7 +25,7 @@ struct Exchange {
   std::uint64_t total;     // out: of the whole reply
   std::array<char, piece_bytes> text;  // out
 };
-static_assert(sizeof(Exchange) < (1u << 14), "an ioctl's size has 14 bits");
+static_assert(sizeof(Exchange) <= 8192 - 72, "a request of the kernel with its headers has room for it");
 
 inline constexpr unsigned long request = _IOWR('c', 1, Exchange);
 

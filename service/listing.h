@@ -1,9 +1,10 @@
-// The bytes of the kinds `listing`, `entry` and `filesystem`: written by the storage reader, read by the front end,
-// opaque to the tree. Views check every offset: the bytes come from another process.
+// The bytes of the kinds `listing`, `entry` and `filesystem`: written by the storage reader, read by the
+// front end, opaque to the tree. Views check every offset: the bytes come from another process.
 //
-// A listing is sorted by cookie: 63 bits of xxh3 of the name, made unique by counting up. A cookie is a name's
-// place in every edition of its directory, so a readdir offset stays good when the directory changes (POSIX: names
-// that stay are given once), and it is the search key of a lookup. Cookies 0 (start), 1 (".") and 2 ("..") are kept free.
+// A listing is sorted by cookie: 63 bits of xxh3 of the name, made unique by counting up. A cookie is a
+// name's place in every edition of its directory, so a readdir offset stays good when the directory changes
+// (POSIX: names that stay are given once), and it is the search key of a lookup. Cookies 0 (start), 1 (".")
+// and 2 ("..") are kept free.
 #pragma once
 
 #include <sys/statvfs.h>
@@ -39,8 +40,8 @@ struct Attributes {
   friend bool operator==(const Attributes&, const Attributes&) = default;
 };
 
-// One name's attributes and, for a symbolic link, its target. `racy`: it changed so shortly before it was looked at
-// that the look is not trusted (limits::racy_window).
+// One name's attributes and, for a symbolic link, its target. `racy`: it changed so shortly before it was
+// looked at that the look is not trusted (limits::racy_window).
 struct Entry {
   Attributes attributes;
   std::string target;
@@ -52,8 +53,8 @@ std::optional<Entry> decode_entry(std::span<const std::byte> bytes);
 std::vector<std::byte> encode_filesystem(const struct statvfs& st);
 std::optional<struct statvfs> decode_filesystem(std::span<const std::byte> bytes);
 
-// A name in a listing. `entry` is missing where the directory is too large for attributes to ride along, or where
-// it could not be read (then it is asked singly).
+// A name in a listing. `entry` is missing where the directory is too large for attributes to ride along, or
+// where it could not be read (then it is asked singly).
 struct Name {
   std::string_view name;
   std::uint64_t cookie = 0;
@@ -62,11 +63,12 @@ struct Name {
   std::optional<Entry> entry;
 };
 
-// A directory as swept: its own attributes and its names. The blocks that come out are each at most
-// limits::block_bytes long; block 0 knows how many there are, and at which cookie each begins.
+// A directory as swept: its own attributes (from before its names were read) and its names. The blocks that
+// come out are each at most limits::block_bytes long; block 0 knows how many there are, and at which cookie
+// each begins.
 struct Sweep {
   Attributes directory;
-  bool racy = false;
+  bool racy = false;  // the directory or one of the entries that ride along
   struct Item {
     std::string name;
     std::uint32_t type = 0;
@@ -87,21 +89,41 @@ class ListingView {
   static std::optional<ListingView> of(std::span<const std::byte> bytes);
 
   // The same in each block of one edition.
-  std::uint64_t edition() const;       // xxh3 of everything in all blocks
-  std::uint32_t blocks() const;        // how many blocks the listing has, >= 1
-  std::uint64_t names_total() const;
-  const Attributes& directory() const;
-  bool racy() const;
+  std::uint64_t edition() const { return head_.edition; }  // xxh3 of everything in all blocks
+  std::uint32_t blocks() const { return head_.blocks; }    // how many blocks the listing has, >= 1
+  std::uint64_t names_total() const { return head_.names_total; }
+  const Attributes& directory() const { return head_.directory; }
+  bool racy() const { return head_.racy != 0; }
 
-  std::uint32_t number() const;        // of this block
-  std::size_t size() const;            // names in this block
-  std::optional<Name> at(std::size_t i) const;               // nothing where the record is damaged
-  std::optional<std::size_t> lower_bound(std::uint64_t cookie) const;  // first index with a cookie >= it; size(): none
+  std::uint32_t number() const { return head_.number; }  // of this block
+  std::size_t size() const { return head_.names; }       // names in this block
+  std::optional<Name> at(std::size_t i) const;           // nothing where the record is damaged
+  std::size_t lower_bound(std::uint64_t cookie) const;   // first index with a cookie >= it; size(): none
   // Present, or not in this block.
   std::optional<Name> find(std::string_view name) const;
 
   // Block 0 only: the block that holds `cookie`, were it there.
   std::uint32_t block_of(std::uint64_t cookie) const;
+
+  // What each block begins with; as stored.
+  struct Head {
+    std::uint32_t magic = 0;
+    std::uint32_t format = 0;
+    std::uint64_t edition = 0;
+    std::uint64_t names_total = 0;
+    std::uint32_t blocks = 0;
+    std::uint32_t number = 0;
+    std::uint32_t names = 0;
+    std::uint32_t racy = 0;
+    Attributes directory;
+  };
+
+ private:
+  ListingView(std::span<const std::byte> bytes, const Head& head) : bytes_(bytes), head_(head) {}
+  std::uint64_t cookie_at(std::size_t i) const;
+
+  std::span<const std::byte> bytes_;
+  Head head_;
 };
 
 }  // namespace copper

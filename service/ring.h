@@ -1,6 +1,6 @@
-// One end of a ring in the segment. Single producer, single consumer; either side may be killed at any moment. The
-// other side's index is believed only as far as it is plausible (0 <= tail - head <= N); records are copied out
-// before they are looked at, so that a record changed under the reader is at worst refused.
+// One end of a ring in the segment. Single producer, single consumer; either side may be killed at any
+// moment. The other side's index is believed only as far as it is plausible (0 <= tail - head <= N); records
+// are copied out before they are looked at, so that a record changed under the reader is at worst refused.
 #pragma once
 
 #include <atomic>
@@ -12,6 +12,8 @@ namespace copper {
 
 template <class Record, std::uint32_t N>
 class RingProducer {
+  static_assert((N & (N - 1)) == 0, "indices may wrap around");
+
  public:
   explicit RingProducer(segment::RingArea<Record, N>& area) : area_(&area) {}
 
@@ -39,11 +41,14 @@ class RingConsumer {
   // The oldest record, in place, or null. Copy what you need of it, check it, then pop().
   const Record* front() const {
     const auto head = area_->head.load(std::memory_order_relaxed);
-    const auto waiting = area_->tail.load(std::memory_order_acquire) - head;
+    const auto waiting =
+        area_->tail.load(std::memory_order_seq_cst) - head;  // after "asleep", where that was said
     if (waiting == 0 || waiting > N) return nullptr;
     return &area_->records[head % N];
   }
-  void pop() { area_->head.store(area_->head.load(std::memory_order_relaxed) + 1, std::memory_order_release); }
+  void pop() {
+    area_->head.store(area_->head.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+  }
 
   // Say "asleep" before the last look; say "awake" when up. Between them poll on the bell.
   bool may_sleep() {

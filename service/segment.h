@@ -1,63 +1,63 @@
-// The node's segment: the shared file, mapped. copper_service makes it (or takes over the one it finds) and owns it;
-// copper_fuse attaches. Doorbells, both ways, are here too.
+// The node's segment: the shared file, mapped. copper_service makes it (or takes over the one it finds) and
+// owns it; copper_fuse attaches. Doorbells, both ways, are here too.
 //
-// Files, all 0600 in a directory 0700 of the user: `<stem>.segment`, and `<stem>.bell.<lane>`, a FIFO on which the
-// lane's front-end thread polls together with /dev/fuse. The rank's own doorbell is a futex in the header.
+// One thread, except ring_service and ring_lane: any. Files, all 0600 in a directory 0700 of the user:
+// `<stem>.segment`, and `<stem>.bell.<lane>`, a FIFO on which the lane's front-end thread polls together with
+// /dev/fuse. The rank's own doorbell is a futex in the header.
 #pragma once
 
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <span>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "service/file_descriptor.h"
+#include "service/mapping.h"
+#include "service/private_files.h"
+#include "service/refusal.h"
 #include "service/segment_layout.h"
 
 namespace copper {
 
-// What ends a program before it began: printed as one line, exit status 2.
-class Refusal : public std::runtime_error {
- public:
-  using std::runtime_error::runtime_error;
+struct SegmentOptions {
+  std::filesystem::path stem;  // e.g. /dev/shm/copper-1000/<job>/node0
+  std::uint32_t lanes = 2;
+  std::size_t arena_bytes = std::size_t{256}
+                            << 20;  // the address range reserved; its memory is taken as it is used
 };
 
-struct SegmentOptions {
-  std::filesystem::path stem;      // e.g. /dev/shm/copper-1000/<job>/node0
-  std::uint32_t lanes = 2;
-  std::size_t arena_bytes = std::size_t{256} << 20;
-};
+// What the owner wants of a new segment's arena at once; later steps are as long.
+inline constexpr std::size_t arena_step_bytes = std::size_t{16} << 20;
 
 class Segment {
  public:
-  // As copper_service. Makes the segment (complete under a temporary name, then renamed), or takes over one of the
-  // same layout: asks the former owner to end (SIGTERM, then SIGKILL, by the pid in the header) and waits, at most
-  // `patience`, for its OFD lock. Raises service_generation. Throws Refusal: owner or mode wrong, a symbolic link,
-  // another layout, other sizes, shared memory full, lock not had in time.
+  // As copper_service. Makes the segment (complete under a temporary name, then renamed), or takes over one
+  // of the same layout: asks the former owner to end (SIGTERM, then SIGKILL, by the pid in the header) and
+  // waits, at most `patience`, for its OFD lock. Raises service_generation. Throws Refusal: owner or mode
+  // wrong, a symbolic link, another layout, other sizes, shared memory full, lock not had in time.
   static Segment own(const SegmentOptions& options, std::chrono::milliseconds patience);
 
-  // As copper_fuse. Waits, at most `patience`, for the segment to appear (inotify). Throws Refusal likewise, and where
-  // another live copper_fuse holds the front end's OFD lock.
+  // As copper_fuse. Waits, at most `patience`, for the segment to appear (inotify). Throws Refusal likewise,
+  // and where another live copper_fuse holds the front end's OFD lock.
   static Segment attach(const std::filesystem::path& stem, std::chrono::milliseconds patience);
 
-  Segment(Segment&&) noexcept;
-  Segment& operator=(Segment&&) noexcept;
-  Segment(const Segment&) = delete;
-  ~Segment();  // unmaps; leaves the files
+  // Goes with the mapping and the locks; the files stay.
 
   // Removes the segment's files. The mapping stays valid.
   void unlink_files();
 
   segment::Header& header() const;
-  segment::Lane& lane(std::uint32_t n) const;                       // n < header().lanes
+  segment::Lane& lane(std::uint32_t n) const;  // n < header().lanes
   std::span<segment::RequestSlot> slots() const;
-  std::span<segment::InodeRecord> inodes() const;                   // all of the range; only the committed may be touched
-  std::span<std::byte> arena() const;                               // likewise
+  std::span<segment::InodeRecord> inodes() const;  // all of the range; only the committed may be touched
+  std::span<std::byte> arena() const;              // likewise
 
-  // Backs the first `bytes` of a growing region with memory (fallocate), in steps; false where shared memory is full.
+  // Backs the first `bytes` of a growing region with memory (fallocate), in steps; false where shared memory
+  // is full.
   bool commit_inodes(std::size_t bytes);
   bool commit_arena(std::size_t bytes);
 
@@ -73,7 +73,17 @@ class Segment {
   void drain_bell(std::uint32_t lane) const;
 
  private:
-  Segment() = default;
+  Segment(PrivateDirectory directory, std::string name, FileDescriptor file);
+  static std::optional<Segment> make(const SegmentOptions& options);
+  void map_existing();
+  void open_bells();
+  bool commit(const segment::Region& region, segment::AtomicU64& committed, std::size_t bytes);
+
+  PrivateDirectory directory_;
+  std::string name_;     // of the stem
+  FileDescriptor file_;  // its locks last as long as it is open
+  Mapping mapping_;
+  std::vector<FileDescriptor> bells_;
 };
 
 }  // namespace copper

@@ -1,7 +1,7 @@
-// The records that copper_fuse and copper_service share: one file per node in shared memory, mapped by both. Records,
-// not objects: fixed size, trivially copyable, indices instead of pointers, lock-free atomics only, so that either
-// process may be killed between any two instructions without stopping the other. Whoever reads a field that the
-// other process writes validates it.
+// The records that copper_fuse and copper_service share: one file per node in shared memory, mapped by both.
+// Records, not objects: fixed size, trivially copyable, indices instead of pointers, lock-free atomics only,
+// so that either process may be killed between any two instructions without stopping the other. Whoever reads
+// a field that the other process writes validates it.
 //
 //   | header | lanes: post ring + complete ring each | request slots | inodes (grows) | arena (grows) |
 //
@@ -22,12 +22,12 @@ namespace copper::segment {
 inline constexpr std::uint64_t magic = 0x31'52'45'50'50'4f'43'2eULL;  // ".COPPER1"
 inline constexpr std::uint32_t layout_version = 1;
 
-inline constexpr std::uint32_t lanes_max = 8;             // front-end threads, one ring pair each
-inline constexpr std::uint32_t posts_per_lane = 256;      // full: the front end keeps the rest in its own queue
-inline constexpr std::uint32_t completions_per_lane = 4096;  // full: the service keeps the rest in its own queue
-inline constexpr std::uint32_t request_slots = 2048;      // none free: the front end reads no further request
-inline constexpr std::size_t request_bytes = 8192 + 64;   // the kernel's minimum, for max_write of 4096
-inline constexpr std::uint32_t inodes_max = 1u << 22;     // full: ENOMEM to the lookup
+inline constexpr std::uint32_t lanes_max = 8;         // front-end threads, one ring pair each
+inline constexpr std::uint32_t posts_per_lane = 256;  // full: the front end keeps the rest in its own queue
+inline constexpr std::uint32_t completions_per_lane = 4096;  // full: the service keeps the rest itself
+inline constexpr std::uint32_t request_slots = 2048;     // none free: the front end reads no further request
+inline constexpr std::size_t request_bytes = 8192 + 64;  // the kernel's minimum, for max_write of 4096
+inline constexpr std::uint32_t inodes_max = 1u << 22;    // full: ENOMEM to the lookup
 
 using AtomicU32 = std::atomic<std::uint32_t>;
 using AtomicU64 = std::atomic<std::uint64_t>;
@@ -57,35 +57,36 @@ enum class FuseCounter : std::size_t {
 inline constexpr std::size_t fuse_counter_count = static_cast<std::size_t>(FuseCounter::count);
 
 struct Header {
-  AtomicU64 magic;             // stored last when the segment is made
+  AtomicU64 magic;  // stored last when the segment is made
   std::uint32_t layout_version;
-  std::uint32_t lanes;         // 1..lanes_max
+  std::uint32_t lanes;  // 1..lanes_max
   std::uint64_t file_bytes;
-  Region lane_region;          // `lanes` times struct Lane
-  Region slot_region;          // `request_slots` times struct RequestSlot
-  Region inode_region;         // `inodes_max` times struct InodeRecord
-  Region arena_region;         // see struct BlockHeader
+  Region lane_region;   // `lanes` times struct Lane
+  Region slot_region;   // `request_slots` times struct RequestSlot
+  Region inode_region;  // `inodes_max` times struct InodeRecord
+  Region arena_region;  // see struct BlockHeader
 
   alignas(64) AtomicU32 service_generation;  // rises with each rank that owns the segment; 0: none yet
   AtomicU32 service_pid;
-  AtomicU64 service_alive_ns;                // CLOCK_MONOTONIC of the rank's last turn
-  alignas(64) AtomicU32 doorbell;            // rises with each post; the rank sleeps on it (futex)
-  AtomicU32 service_sleeping;                // nonzero: ring it
+  AtomicU64 service_alive_ns;      // CLOCK_MONOTONIC of the rank's last turn
+  alignas(64) AtomicU32 doorbell;  // rises with each post; the rank sleeps on it (futex)
+  AtomicU32 service_sleeping;      // nonzero: ring it
 
-  alignas(64) AtomicU32 worker_generation;   // rises with each front-end worker; 0: none yet
+  alignas(64) AtomicU32 worker_generation;  // rises with each front-end worker; 0: none yet
   AtomicU32 worker_pid;
   AtomicU32 parent_pid;
-  AtomicU32 mount_state;                     // MountState
-  AtomicU64 inode_bytes_committed;           // of the inode region, from its start
-  AtomicU64 inode_generation;                // the last generation given to an inode
+  AtomicU32 mount_state;            // MountState
+  AtomicU64 inode_bytes_committed;  // of the inode region, from its start
+  AtomicU64 inode_generation;       // the last generation given to an inode
   std::array<AtomicU64, fuse_counter_count> fuse_counters;
 
   alignas(64) AtomicU64 arena_bytes_committed;  // of the arena region, from its start
 };
 
-// ---- rings -------------------------------------------------------------------------------------------------------
-// One producer, one consumer, indices that only rise; record i lies at i % N. The consumer says "asleep" before it
-// checks once more and sleeps; the producer rings the bell after publishing when it finds that said.
+// ---- rings ----
+// One producer, one consumer, indices that only rise; record i lies at i % N. The consumer says "asleep"
+// before it checks once more and sleeps; the producer rings the bell after publishing when it finds that
+// said.
 
 enum class PostKind : std::uint32_t {
   ask = 1,      // key + have
@@ -97,14 +98,14 @@ enum class PostKind : std::uint32_t {
 
 struct PostRecord {
   PostKind kind;
-  std::uint32_t generation;   // of the worker; others are dropped
-  std::uint64_t client;       // generation << 32 | number; unique while it waits
-  std::uint64_t block;        // release: the block's offset in the arena region
-  std::uint64_t have;         // ask: tag of the bytes held already, or 0
-  Version version;            // ask
-  std::uint32_t number;       // ask: block number; control: op
-  std::uint16_t path_bytes;   // ask
-  std::uint8_t key_kind;      // ask
+  std::uint32_t generation;  // of the worker; others are dropped
+  std::uint64_t client;      // generation << 32 | number; unique while it waits
+  std::uint64_t block;       // release: the block's offset in the arena region
+  std::uint64_t have;        // ask: tag of the bytes held already, or 0
+  Version version;           // ask
+  std::uint32_t number;      // ask: block number; control: op
+  std::uint16_t path_bytes;  // ask
+  std::uint8_t key_kind;     // ask
   std::uint8_t reserved;
   std::array<char, limits::path_bytes + 1> path;
 };
@@ -116,23 +117,23 @@ enum class CompletionKind : std::uint32_t {
 
 struct CompletionRecord {
   CompletionKind kind;
-  std::uint32_t generation;    // of the worker that is meant
+  std::uint32_t generation;  // of the worker that is meant
   std::uint64_t client;
-  std::int32_t error;          // errno, 0: the bytes follow
-  std::uint8_t unchanged;      // the bytes are those whose tag the ask named
-  std::uint8_t key_kind;       // notice
+  std::int32_t error;      // errno, 0: the bytes follow
+  std::uint8_t unchanged;  // the bytes are those whose tag the ask named
+  std::uint8_t key_kind;   // notice
   std::uint16_t reserved;
-  std::uint64_t block;         // offset of the BlockHeader in the arena region; one lease on it is the reader's
-  std::uint64_t bytes;         // valid bytes in it
+  std::uint64_t block;  // offset of the BlockHeader in the arena region; one lease on it is the reader's
+  std::uint64_t bytes;  // valid bytes in it
   std::uint64_t tag;
-  std::int64_t fresh_until_ns; // CLOCK_MONOTONIC; INT64_MAX: for the job
+  std::int64_t fresh_until_ns;  // CLOCK_MONOTONIC; INT64_MAX: for the job
 };
 
 template <class Record, std::uint32_t N>
 struct RingArea {
-  alignas(64) AtomicU64 head;       // next to consume; written by the consumer
+  alignas(64) AtomicU64 head;  // next to consume; written by the consumer
   AtomicU32 consumer_asleep;
-  alignas(64) AtomicU64 tail;       // next to produce; written by the producer
+  alignas(64) AtomicU64 tail;  // next to produce; written by the producer
   alignas(64) std::array<Record, N> records;
 };
 
@@ -141,41 +142,42 @@ struct Lane {
   RingArea<CompletionRecord, completions_per_lane> completions;
 };
 
-// ---- request slots -----------------------------------------------------------------------------------------------
-// A request of the kernel is read straight into a slot, and stays until it has been replied to, so that a successor
-// of a dead worker finds it.
+// ---- request slots ----
+// A request of the kernel is read straight into a slot, and stays until it has been replied to, so that a
+// successor of a dead worker finds it.
 
 enum class SlotState : std::uint32_t { free = 0, reading = 1, occupied = 2 };
 
 struct RequestSlot {
-  AtomicU32 state;        // SlotState
-  AtomicU32 deaths;       // workers that died while they held it
-  std::uint32_t bytes;    // length of the request, set before `occupied`
+  AtomicU32 state;      // SlotState
+  AtomicU32 deaths;     // workers that died while they held it
+  std::uint32_t bytes;  // length of the request, set before `occupied`
   std::uint32_t reserved;
   alignas(64) std::array<std::byte, request_bytes> request;
 };
 
-// ---- inodes ------------------------------------------------------------------------------------------------------
-// FUSE nodeids: record i is nodeid i + 1 (1 is the root, path "/"). A directory is named by its path, anything else
-// by path and version. Written by the worker only.
+// ---- inodes ----
+// FUSE nodeids: record i is nodeid i + 1 (1 is the root, path "/"). A directory is named by its path,
+// anything else by path and version. Written by the worker only.
 
 enum class InodeState : std::uint32_t { free = 0, live = 1 };
 
 struct InodeRecord {
-  AtomicU32 state;            // InodeState; `live` is stored after the other fields
-  std::uint32_t mode;         // file type bits
-  AtomicU64 lookups;          // the kernel's count; rises before the reply that raises it, so errs upwards only
-  std::uint64_t generation;   // never used before with this nodeid
-  std::uint64_t parent;       // nodeid
-  Version version;            // of a non-directory
+  AtomicU32 state;     // InodeState; `live` is stored after the other fields
+  std::uint32_t mode;  // file type bits
+  AtomicU64 lookups;   // the kernel's count; rises before the reply that raises it, so errs upwards only
+  std::uint64_t generation;  // never used before with this nodeid
+  std::uint64_t parent;      // nodeid
+  Version version;           // of a non-directory
   std::uint16_t name_bytes;
   std::array<char, limits::name_bytes + 1> name;
 };
 
-// ---- arena -------------------------------------------------------------------------------------------------------
-// A chain of blocks without gaps over the committed bytes: each begins with its header, `span` bytes later begins
-// the next. Splitting writes the new header before the old span shrinks, merging is one store, so the chain can be
-// walked at any moment. Blocks describe themselves: the rank's index is private and rebuilt by walking.
+// ---- arena ----
+// A chain of blocks without gaps over the committed bytes: each begins with its header, `span` bytes later
+// begins the next. Splitting writes the new header before the old span shrinks, merging is one store, so the
+// chain can be walked at any moment; memory just committed begins with a zero header: free up to the end.
+// Blocks describe themselves: the rank's index is private and rebuilt by walking.
 
 inline constexpr std::uint32_t block_magic = 0x4b4c4243;  // "CBLK"
 inline constexpr std::size_t block_alignment = 64;
@@ -184,15 +186,15 @@ enum class BlockState : std::uint32_t { free = 0, filling = 1, ready = 2 };
 
 struct BlockHeader {
   std::uint32_t magic;
-  AtomicU32 state;             // BlockState; `ready` is stored after everything else
-  AtomicU64 span;              // from this header to the next, a multiple of block_alignment
-  AtomicU32 leases;            // completions not yet released, of worker generation `lease_generation`
+  AtomicU32 state;   // BlockState; `ready` is stored after everything else
+  AtomicU64 span;    // from this header to the next, a multiple of block_alignment
+  AtomicU32 leases;  // completions not yet released, of worker generation `lease_generation`
   std::uint32_t lease_generation;
-  std::uint64_t bytes;         // of data
-  std::uint64_t tag;           // xxh3 of the data
-  Version version;             // of the key, as are the following
+  std::uint64_t bytes;  // of data
+  std::uint64_t tag;    // xxh3 of the data
+  Version version;      // of the key, as are the following
   std::uint32_t number;
-  std::uint16_t path_bytes;    // 0: bytes of no key (a control answer, a notice)
+  std::uint16_t path_bytes;  // 0: bytes of no key (a control answer, a notice)
   std::uint8_t key_kind;
   std::uint8_t reserved;
   // then: path, padding to block_alignment, data

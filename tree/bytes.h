@@ -1,6 +1,6 @@
-// Immutable, shared bytes. Ten waiters hold ten references: no copy, no lock. In production the bytes lie in the
-// node's arena and the last reference frees the block there; in tests they lie on the heap. The tree never looks
-// inside them.
+// Immutable, shared bytes. Ten waiters hold ten references: no copy, no lock. In production the bytes lie in
+// the node's arena and the last reference frees the block there; in tests they lie on the heap. The tree
+// never looks inside them.
 #pragma once
 
 #include <cstddef>
@@ -59,7 +59,8 @@ class Buffer {
 class Memory {
  public:
   virtual ~Memory() = default;
-  // Room for `size` bytes of `key`, or nothing when there is none. A Buffer that is dropped unsealed is freed.
+  // Room for `size` bytes of `key`, or nothing when there is none. A Buffer that is dropped unsealed is
+  // freed.
   virtual std::optional<Buffer> allocate(const Key& key, std::size_t size) = 0;
   // The buffer's bytes are complete and their checksum is `tag`: from here on they do not change.
   virtual Bytes seal(Buffer buffer, Tag tag) = 0;

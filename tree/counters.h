@@ -1,5 +1,5 @@
-// What a rank counts. Plain integers, one thread; the sum over ranks is the job's figure. A question is counted
-// once, where it is decided.
+// What a rank counts. Plain integers, one thread; the sum over ranks is the job's figure. A question is
+// counted once, where it is decided.
 #pragma once
 
 #include <array>

@@ -1,43 +1,61 @@
-// The loop that joins a node to its ports: product code in both worlds, the MPI rank's and the simulator's. One turn
-// takes at most limits::events_per_turn events from each port, feeds them to the protocol and carries its actions
-// out. One thread; never blocks; knows no clock.
+// The loop that joins a node to its ports: product code in both worlds, the MPI rank's and the simulator's.
+// One turn takes at most limits::events_per_turn events from each port, feeds them to the protocol and
+// carries its actions out, in order. One thread; never blocks; knows no clock.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "tree/census.h"
 #include "tree/node.h"
 #include "tree/ports.h"
+#include "tree/readiness.h"
 
 namespace copper {
-
-// What the job's counters are at one moment, as far as ranks answered.
-struct Census {
-  Counters counters;
-  std::uint32_t ranks = 0;  // that answered
-};
 
 class Engine {
  public:
   // Writes a control answer: `census` only for ControlOp::stats. Printing lives with the caller.
-  using Reporter = std::function<std::string(ControlOp, const Engine&, const std::optional<Census>&, Instant now)>;
+  using Reporter =
+      std::function<std::string(ControlOp, const Engine&, const std::optional<Census>&, Instant now)>;
 
+  // All but the reporter must outlive the engine.
   Engine(Node& node, Transport& transport, Storage& storage, Clients& clients, Reporter reporter);
 
   // Returns the number of events handled: zero when there was nothing to do.
   std::size_t turn(Instant now);
 
-  // The earliest instant at which a turn is needed though no event comes (a census or a ready list that is due).
+  // The earliest instant at which a turn is needed though no event comes (a census or a ready list that is
+  // due).
   std::optional<Instant> deadline() const;
 
-  // On rank 0, of the first tree: every rank's mount answers; and which ranks' do not yet.
-  bool all_ready() const;
-  std::vector<Rank> not_ready() const;
+  // On rank 0: every rank's mount answers; and which ranks' do not yet. (Elsewhere: of the subtree in the
+  // first tree.)
+  bool all_ready() const { return readiness_.all_ready(); }
+  std::vector<Rank> not_ready() const { return readiness_.not_ready(); }
 
-  const Node& node() const;
+  const Node& node() const { return node_; }
+
+ private:
+  void on_received(Received received, Instant now);
+  void on_event(const Event& event, Instant now);
+  std::size_t on_time(Instant now);
+  void carry_out(Instant now);
+
+  Node& node_;
+  Transport& transport_;
+  Storage& storage_;
+  Clients& clients_;
+  Reporter reporter_;
+  Readiness readiness_;
+  CensusTaker census_taker_;
+  std::map<std::uint64_t, Client> asked_stats_;  // who waits for which census
+  Actions actions_;                              // empty between turns
 };
 
 }  // namespace copper

@@ -1,5 +1,5 @@
-// What can be asked. Key{kind, path, block} travels unchanged from the front end to the root, its outcome travels
-// unchanged back.
+// What can be asked. Key{kind, path, block} travels unchanged from the front end to the root, its outcome
+// travels unchanged back.
 #pragma once
 
 #include <compare>
@@ -10,8 +10,8 @@
 
 namespace copper {
 
-// Which bytes of a file: two reads that see the same version see the same file. `inode` is the st_ino that the
-// mount shows (a hash of storage's mount point and inode), so that it tells file systems apart too.
+// Which bytes of a file: two reads that see the same version see the same file. `inode` is the st_ino that
+// the mount shows (a hash of storage's mount point and inode), so that it tells file systems apart too.
 struct Version {
   std::uint64_t inode = 0;
   std::uint64_t size = 0;
@@ -21,14 +21,15 @@ struct Version {
 };
 
 enum class Kind : std::uint8_t {
-  listing = 1,     // a directory's own attributes, names and types; blocks n > 0 carry the edition in version.inode
+  listing =
+      1,  // a directory's own attributes, names and types; blocks n > 0 carry the edition in version.inode
   entry = 2,       // one name's attributes and link target, or its ENOENT
   block = 3,       // bytes [n*B, (n+1)*B) of one version of a file
   filesystem = 4,  // statvfs of the file system that holds the path
 };
 
-// Values; equal keys have equal outcomes while those are fresh. `path` is absolute, without trailing slash ("/"
-// for the root itself), at most limits::path_bytes long.
+// Values; equal keys have equal outcomes while those are fresh. `path` is absolute, without trailing slash
+// ("/" for the root itself), at most limits::path_bytes long.
 struct Key {
   Kind kind = Kind::entry;
   std::string path;
@@ -47,8 +48,8 @@ struct Key {
   }
   static Key filesystem(std::string_view path) { return {Kind::filesystem, std::string(path), 0, {}}; }
 
-  // The directory whose freshness the key shares, and whose hash chooses its tree: the path itself for a listing,
-  // else the path's parent.
+  // The directory whose freshness the key shares, and whose hash chooses its tree: the path itself for a
+  // listing, else the path's parent.
   std::string_view directory() const;
 };
 
@@ -60,6 +61,13 @@ struct KeyHash {
 std::string_view parent_path(std::string_view path);
 // "/a" + "b" -> "/a/b", "/" + "b" -> "/b".
 std::string join_path(std::string_view directory, std::string_view name);
+
+// Absolute, at most limits::path_bytes long, no NUL, no trailing slash (except "/" itself), no component that
+// is empty, ".", ".." or longer than limits::name_bytes.
+bool valid_path(std::string_view path);
+// What may be asked: a known kind, a valid path, and no field set that the kind has no use for. Whoever takes
+// a key from another process checks this.
+bool valid(const Key& key);
 
 // For logs and status: "block 3 of /lus/x.so".
 std::string describe(const Key& key);

@@ -21,7 +21,7 @@ inline constexpr std::size_t name_bytes = 255;
 inline constexpr std::size_t message_bytes = path_bytes + 257;
 
 // Ranks a list in one `ready` message may name; more ranks travel in several messages.
-inline constexpr std::size_t ranks_per_message = 1024;
+inline constexpr std::size_t ranks_per_message = 1000;
 
 // Events one turn of the engine takes from each port, so that a storm on one starves no other.
 inline constexpr std::size_t events_per_turn = 64;
@@ -36,11 +36,24 @@ inline constexpr std::uint32_t trees_max = 64;
 // Listings up to this many entries carry attributes and link targets along.
 inline constexpr std::size_t attributes_ride_along_entries = 256;
 
+// How long an interior rank gathers the names of ready ranks before it passes on those it has.
+inline constexpr std::chrono::milliseconds ready_gather{250};
+
+// A census is reported after this time with the ranks that were counted so far; what a rank keeps for
+// somebody else's census is forgotten after the second time.
+inline constexpr std::chrono::seconds census_patience{2};
+inline constexpr std::chrono::seconds census_memory{5};
+
+// Censuses that a rank takes part in at a time. It does not answer a further one: the asker's patience ends
+// it.
+inline constexpr std::size_t censuses = 64;
+
 // Storage's clock is coarse: what changed within this time of being looked at is looked at again.
 inline constexpr std::chrono::nanoseconds racy_window = std::chrono::seconds{2};
 
 static_assert(message_bytes >= path_bytes + 256, "an ask carries a whole path and its header");
-static_assert(ranks_per_message * sizeof(std::uint32_t) <= path_bytes, "a rank list fits where a path does");
+static_assert(ranks_per_message * sizeof(std::uint32_t) + 256 <= message_bytes, "a rank list fits a message");
+static_assert(census_memory > census_patience, "nobody forgets a census that is still awaited");
 static_assert(payload_bytes_in_flight >= 2 * block_bytes, "a reader that spans two blocks is not throttled");
 
 }  // namespace copper::limits

@@ -1,8 +1,10 @@
-// What ranks say to each other, and how it looks on the wire: a header of at most limits::message_bytes, then,
-// where `payload_bytes` is not zero, the payload as a message of its own, so that it can be received straight into
-// the arena. All integers little-endian, fixed width. decode() believes nothing: it is given bytes from a network.
+// What ranks say to each other, and how it looks on the wire: a header of at most limits::message_bytes,
+// then, where `payload_bytes` is not zero, the payload as a message of its own, so that it can be received
+// straight into the arena. All integers little-endian, fixed width. decode() believes nothing: it is given
+// bytes from a network.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -22,8 +24,8 @@ struct Ask {
   Tag have = 0;
 };
 
-// parent -> child: exactly one for each ask. `unchanged`: the bytes with the tag you named. Freshness travels as
-// the time that is left, so that levels do not add up and clocks need not agree.
+// parent -> child: exactly one for each ask. `unchanged`: the bytes with the tag you named. Freshness travels
+// as the time that is left, so that levels do not add up and clocks need not agree.
 struct Answer {
   Key key;
   bool unchanged = false;
@@ -39,21 +41,27 @@ struct Expire {
 };
 
 // child -> parent: these ranks of my subtree answer their mounts.
-struct Ready {
-  std::vector<Rank> ranks;
+struct ReadyRanks {
+  std::vector<Rank> ranks;  // 1..limits::ranks_per_message
 };
 
-// parent -> child: count yourselves; child -> parent: the sums over my subtree. `census` numbers the question.
+// Any rank may take a census; `asker` and `number` name it. To a neighbour in the first tree: count
+// yourselves, you and everyone beyond you. Back from it: the sums. See tree/census.h.
+struct CensusName {
+  Rank asker{};
+  std::uint64_t number = 0;
+  friend auto operator<=>(const CensusName&, const CensusName&) = default;
+};
 struct Count {
-  std::uint64_t census = 0;
+  CensusName census;
 };
 struct Counted {
-  std::uint64_t census = 0;
+  CensusName census;
   std::uint32_t ranks = 0;
   Counters counters;
 };
 
-using Message = std::variant<Ask, Answer, Expire, Ready, Count, Counted>;
+using Message = std::variant<Ask, Answer, Expire, ReadyRanks, Count, Counted>;
 
 struct Header {
   Message message;                  // an Answer's bytes are empty here: they come as the payload
@@ -63,10 +71,11 @@ struct Header {
 
 inline constexpr std::uint8_t wire_version = 1;
 
-// The bytes of the header, appended to `out` (cleared first).
+// The bytes of the header, in `out` (cleared first).
 void encode(const Message& message, std::uint32_t payload_tag, std::vector<std::byte>& out);
 
-// Nothing where the bytes are damaged or foreign: wrong magic, version, checksum, length, kind, path.
+// Nothing where the bytes are damaged or foreign: wrong magic, version, checksum, length, kind, path. Whether
+// the ranks it names exist, and whether the sender may say this, is not known here.
 std::optional<Header> decode(std::span<const std::byte> bytes);
 
 // The payload that goes with a message: the bytes of an Answer that carries some, else null.

@@ -1,19 +1,27 @@
-// What a rank does: it answers keys with outcomes. Events in, actions out, `now` as a parameter: no clock, thread,
-// socket or file inside. One thread.
+// What a rank does: it answers keys with outcomes. Events in, actions out, `now` as a parameter: no clock,
+// thread, socket or file inside. One thread.
 //
 // One entry of the store, per key:
 //
 //        ask                     answer / loaded                   ask, no longer fresh
 //   absent ---> Pending{waiters} -----------------> Ready{outcome} ----------------------> Pending{waiters,
-//      ^           |  errors that are not remembered      |                                  previous outcome}
+//      ^           |  errors that are not remembered      |                                  previous
+//      outcome}
 //      +-----------+---------------------------------------+ evicted (least recently used first)
 //
-// An asker that meets a Pending joins its waiters, which live in the entry that they wait for. A renewal names
-// the previous outcome's tag upwards, and the answer may be "unchanged": then no bytes travel.
+// An asker that meets a Pending joins its waiters, which live in the entry that they wait for. A renewal
+// names the previous outcome's tag upwards, and the answer may be "unchanged": then no bytes travel.
 //
-// Invariants: each ask is answered exactly once, unless its asker was cancelled; at most one question per key is
-// under way from a rank, so one load per key at its root; bytes of Ready and previous outcomes <= store_bytes,
-// except for one outcome larger than that, which is answered and not kept.
+// When storage answers ESTALE for a block (its file, or its edition of a listing, is gone), or other bytes
+// for the same block (a file too young for its times to tell), the root first expires what named that
+// version: the path's entry and its directory's listing, or the listing. They become stale at every rank
+// (Expire goes down the tree ahead of the answer), front ends are given notice, and the root reads them anew
+// rather than ask "unchanged?". A load that was under way meanwhile may be old: it is repeated, once;
+// overtaken a second time it is answered as no longer fresh.
+//
+// Invariants: each ask is answered exactly once, unless its asker was cancelled; at most one question per key
+// is under way from a rank, so one load per key at its root; bytes of Ready and previous outcomes <=
+// store_bytes, except for one outcome larger than that, which is answered and not kept.
 #pragma once
 
 #include <cstddef>
@@ -70,7 +78,8 @@ class Node {
  public:
   Node(Rank self, const Topology& topology, const NodeOptions& options);
 
-  // The front end asks; exactly one Reply{client} follows, unless it cancels. A client has one question at a time.
+  // The front end asks; exactly one Reply{client} follows, unless it cancels. A client has one question at a
+  // time: asking again cancels the former one. valid(key) holds.
   void on_ask(Client client, Key key, Tag have, Instant now, Actions& out);
   // The client no longer waits. The fetch goes on.
   void on_cancel(Client client);
@@ -86,8 +95,11 @@ class Node {
   // Storage answers a Load. Exactly once for each.
   void on_loaded(Loaded loaded, Instant now, Actions& out);
 
-  // Memory is short: drops ready outcomes, least recently used first, until `bytes` have been dropped or none is
-  // left. Returns what was dropped. Bytes that others still refer to live on until they let go.
+  // A restarted rank found this in its arena: kept where nothing is known of the key. Errors are not adopted.
+  void adopt(const Key& key, Outcome outcome);
+
+  // Memory is short: drops ready outcomes, least recently used first, until `bytes` of them have been dropped
+  // or none is left. Returns what was dropped. Bytes that others still refer to live on until they let go.
   std::size_t make_room(std::size_t bytes);
 
   // What is waiting, oldest first, at most `limit`: for "what are you waiting for?".
@@ -106,10 +118,16 @@ class Node {
   Counters& counters() { return counters_; }
 
  private:
-  void ask(const Asker& asker, Key key, Tag have, Instant now, Actions& out);
-  void settle(const Key& key, bool unchanged, Outcome outcome, Instant now, Actions& out);
-  void answer(const Asker& asker, Tag have, const Key& key, const Outcome& outcome, Instant now, Actions& out);
+  void ask(const Asker& asker, const Key& key, Tag have, Instant now, Actions& out);
+  void enquire(const Key& key, Pending& pending, Actions& out);
+  void settle(const Key& key, Outcome outcome, bool suspect, Instant now, Actions& out);
+  void answer(const Waiter& waiter, const Key& key, const Outcome& outcome, Instant now, Actions& out);
   void expire(const Key& key, Instant now, Actions& out);
+  void make_stale(const Key& key, Instant now);
+  void on_answer(Rank from, Answer answer, Instant now, Actions& out);
+
+  std::optional<Rank> parent(const Key& key) const { return topology_.parent(self_, topology_.tree_of(key)); }
+  bool is_child(Rank rank, const Key& key) const;
 
   Rank self_;
   Topology topology_;

@@ -9,7 +9,8 @@
 
 namespace copper {
 
-// The tree's clock is whatever the caller says it is: CLOCK_MONOTONIC in production, the event queue in simulation.
+// The tree's clock is whatever the caller says it is: CLOCK_MONOTONIC in production, the event queue in
+// simulation.
 struct Timeline {
   using rep = std::int64_t;
   using period = std::nano;
@@ -23,8 +24,11 @@ using Duration = Timeline::duration;
 // Fresh for as long as the job runs.
 inline constexpr Duration for_the_job = Duration::max();
 
-// now + d without overflow, and what is left of `until` (never negative; for_the_job stays for_the_job).
-constexpr Instant after(Instant now, Duration d) { return d == for_the_job ? Instant::max() : now + d; }
+// now + d, at most Instant::max() (for the job), and what is left of `until` (never negative; for_the_job
+// stays for_the_job).
+constexpr Instant after(Instant now, Duration d) {
+  return d > Instant::max() - now ? Instant::max() : now + d;
+}
 constexpr Duration left(Instant until, Instant now) {
   if (until == Instant::max()) return for_the_job;
   return until > now ? until - now : Duration::zero();

@@ -20,7 +20,7 @@ struct Received {
 class Transport {
  public:
   virtual ~Transport() = default;
-  virtual void send(Rank to, Message message) = 0;   // keeps a reference to the payload until it is sent
+  virtual void send(Rank to, Message message) = 0;  // keeps a reference to the payload until it is sent
   virtual std::optional<Received> receive() = 0;
 };
 
@@ -28,14 +28,14 @@ class Transport {
 class Storage {
  public:
   virtual ~Storage() = default;
-  virtual void load(Load load) = 0;                  // exactly one loaded() follows
-  virtual std::optional<Loaded> loaded() = 0;        // in any order
+  virtual void load(Load load) = 0;            // exactly one loaded() follows
+  virtual std::optional<Loaded> loaded() = 0;  // in any order
 };
 
 // What the node's front end wants.
 struct Question {
   Client client{};
-  Key key;
+  Key key;  // valid(key) holds: a port that takes it from another process has checked
   Tag have = 0;
 };
 struct Cancel {
@@ -47,8 +47,8 @@ struct Control {
   Client client{};
   ControlOp op{};
 };
-struct Mounted {};      // the node's mount answers
-struct WorkerGone {     // clients whose number has `generation` in its upper 32 bits are no more
+struct Mounted {};   // the node's mount answers
+struct WorkerGone {  // clients whose number has `generation`, or less, in its upper 32 bits are no more
   std::uint32_t generation = 0;
 };
 using Event = std::variant<Question, Cancel, Control, Mounted, WorkerGone>;

@@ -1,5 +1,5 @@
-// One error type from the storage read to the reply to the kernel: an errno, which cannot be mistaken for a size.
-// Expected failures are values of this type; exceptions are for what ends the process.
+// One error type from the storage read to the reply to the kernel: an errno, which cannot be mistaken for a
+// size. Expected failures are values of this type; exceptions are for what ends the process.
 #pragma once
 
 #include <cerrno>

@@ -1,0 +1,233 @@
+// See names.h.
+#include "fuse_frontend/names.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace copper {
+namespace {
+
+using segment::FuseCounter;
+
+constexpr int tries = 5;  // at a listing that changes faster than its blocks can be fetched
+
+bool is_directory(const Entry& entry) { return S_ISDIR(entry.attributes.mode); }
+
+timespec as_timespec(std::int64_t ns) {
+  constexpr std::int64_t second = 1'000'000'000;
+  auto seconds = ns / second;
+  auto rest = ns % second;
+  if (rest < 0) {
+    rest += second;
+    --seconds;
+  }
+  return {.tv_sec = seconds, .tv_nsec = rest};
+}
+
+// Whether the listing shows that a child is still what the kernel knows. A directory is named by its path alone.
+bool same_as_listed(const HeldListing& listing, const Inode& child) {
+  const auto sought = listing.find(child.name);
+  if (!sought.name || (sought.name->type & S_IFMT) != (child.mode & S_IFMT)) return false;
+  if (child.is_directory()) return true;
+  return sought.name->entry && sought.name->entry->attributes.version() == child.version;
+}
+
+// `listing`: null where only the attributes are known to have changed.
+void drop_children(Lane& lane, const View::Directory& directory, const HeldListing* listing) {
+  const auto& shared = lane.shared();
+  for (const auto& child : shared.inodes.children(directory.id())) {
+    const bool same = listing != nullptr ? same_as_listed(*listing, child) : child.is_directory();
+    if (!same) shared.notifier.entry(directory.id(), child.name);
+  }
+  shared.notifier.inode(directory.id());
+}
+
+Async<Result<Found>> look_up(Lane& lane, Request& request, View::DirectoryRef directory, std::string name) {
+  Asked asked(lane.questions(), request, Key::entry(join_path(directory->path(), name)));
+  const auto answered = co_await asked;
+  Found found{.fresh_until = answered.fresh_until, .entry_until = answered.fresh_until};
+  if (!answered.value.ok()) {
+    if (answered.value.error() == Errno{ENOENT}) co_return found;
+    co_return answered.value.error();
+  }
+  found.entry = decode_entry(answered.value->span());
+  if (!found.entry) co_return Errno{EIO};
+  co_return found;
+}
+
+}  // namespace
+
+struct stat as_stat(const Attributes& attributes) {
+  struct stat st {};
+  st.st_ino = attributes.ino;
+  st.st_mode = attributes.mode;
+  st.st_nlink = attributes.nlink;
+  st.st_uid = attributes.uid;
+  st.st_gid = attributes.gid;
+  st.st_rdev = attributes.rdev;
+  st.st_size = static_cast<off_t>(attributes.size);
+  st.st_blksize = static_cast<blksize_t>(attributes.blksize);
+  st.st_blocks = static_cast<blkcnt_t>(attributes.blocks);
+  st.st_mtim = as_timespec(attributes.mtime_ns);
+  st.st_ctim = as_timespec(attributes.ctime_ns);
+  st.st_atim = st.st_mtim;
+  return st;
+}
+
+Found as_listed(const Listed& listed, const std::optional<Name>& name) {
+  Found found{.listed = true,
+              .edition = listed.listing->edition(),
+              .fresh_until = listed.fresh_until,
+              .entry_until = std::min(listed.listing->rides_until(), listed.fresh_until)};
+  if (!name || !name->entry) return found;
+  const bool lasts = !is_directory(*name->entry) && !name->entry->racy;
+  if (lasts || listed.loaded || clock_now() < found.entry_until) {
+    found.entry = *name->entry;
+    found.rode_along = true;
+  }
+  return found;
+}
+
+Async<Result<Listed>> list(Lane& lane, Request& request, View::DirectoryRef directory) {
+  auto& view = lane.shared().view;
+  const auto held = view.held(directory).listing;
+  Asked asked(lane.questions(), request, Key::listing(directory->path()), held ? held->tag() : Tag{0});
+  auto answered = co_await asked;
+  if (!answered.value.ok()) {
+    const auto error = answered.value.error();
+    if (error == Errno{EACCES}) view.cannot_be_listed(directory);
+    if (error == Errno{ENOENT} || error == Errno{ENOTDIR}) view.drop_listing(directory);
+    co_return error;
+  }
+  if (answered.unchanged && held) {
+    view.renewed(directory, held, answered.fresh_until);
+    co_return Listed{held, answered.fresh_until, false};
+  }
+  auto listing = HeldListing::of(std::move(answered.value).value(), answered.tag, answered.fresh_until);
+  if (!listing) co_return Errno{EIO};
+  if (view.listed(directory, listing, answered.fresh_until)) drop_children(lane, *directory, listing.get());
+  co_return Listed{std::move(listing), answered.fresh_until, true};
+}
+
+Async<Result<HeldListing::Ref>> extend(Lane& lane, Request& request, View::DirectoryRef directory,
+                                       HeldListing::Ref listing, std::uint32_t n) {
+  Asked asked(lane.questions(), request, Key::listing_block(directory->path(), n, listing->edition()));
+  auto answered = co_await asked;
+  if (!answered.value.ok()) {
+    if (answered.value.error() == Errno{ESTALE}) lane.shared().view.expire(directory);
+    co_return answered.value.error();
+  }
+  auto more = lane.shared().view.extended(directory, listing, n, std::move(answered.value).value());
+  if (!more) co_return Errno{EIO};
+  co_return more;
+}
+
+Async<Result<Found>> find(Lane& lane, Request& request, View::DirectoryRef directory, std::string name) {
+  auto& view = lane.shared().view;
+  const bool worth_listing = view.worth_listing(directory, name);
+  const auto held = view.held(directory);
+  Listed listed{held.listing, held.fresh_until, false};
+  bool usable = held.listing && clock_now() < held.fresh_until;
+  bool asked = false;
+  for (int n = 0; n < tries && (listed.listing || worth_listing); ++n) {
+    if (!usable) {
+      auto answer = co_await list(lane, request, directory);
+      if (!answer.ok()) break;  // what cannot be listed may still be looked up
+      listed = std::move(answer).value();
+      usable = asked = true;
+    }
+    const auto sought = listed.listing->find(name);
+    if (sought.missing) {
+      auto more = co_await extend(lane, request, directory, listed.listing, *sought.missing);
+      asked = true;
+      if (more.ok()) {
+        listed.listing = std::move(more).value();
+      } else if (more.error() == Errno{ESTALE}) {
+        usable = false;
+      } else {
+        break;
+      }
+      continue;
+    }
+    const auto found = as_listed(listed, sought.name);
+    if (!found.entry && sought.name) {
+      auto looked = co_await look_up(lane, request, directory, std::move(name));
+      if (looked.ok() && looked->entry) {
+        looked->listed = true;
+        looked->edition = found.edition;
+        if (!is_directory(*looked->entry)) looked->fresh_until = found.fresh_until;
+      }
+      co_return looked;
+    }
+    if (!asked) lane.count(FuseCounter::fuse_from_view);
+    co_return found;
+  }
+  auto looked = co_await look_up(lane, request, directory, std::move(name));
+  co_return looked;
+}
+
+Async<Result<Own>> freshen(Lane& lane, Request& request, View::DirectoryRef directory) {
+  auto& view = lane.shared().view;
+  const auto held = view.held(directory);
+  if (held.own && clock_now() < held.own->fresh_until) {
+    lane.count(FuseCounter::fuse_from_view);
+    co_return *held.own;
+  }
+  if (held.listing) {
+    auto listed = co_await list(lane, request, directory);
+    if (listed.ok()) {
+      const Own own{listed->listing->directory(), listed->fresh_until};
+      co_await lane.notified(notifier_patience);
+      co_return own;
+    }
+  }
+  Asked asked(lane.questions(), request, Key::entry(directory->path()));
+  const auto answered = co_await asked;
+  if (!answered.value.ok()) co_return answered.value.error();
+  const auto entry = decode_entry(answered.value->span());
+  if (!entry) co_return Errno{EIO};
+  if (!is_directory(*entry)) co_return Errno{ESTALE};
+  if (view.looked_at(directory, *entry, answered.fresh_until)) drop_children(lane, *directory, nullptr);
+  co_await lane.notified(notifier_patience);
+  co_return Own{entry->attributes, answered.fresh_until};
+}
+
+Async<Result<Entry>> entry_of(Lane& lane, Request& request, Inode inode) {
+  const auto& shared = lane.shared();
+  auto parent = lane.directory(inode.parent);
+  if (!parent.ok()) co_return parent.error();
+  if (const auto listing = shared.view.held(*parent).listing) {
+    const auto sought = listing->find(inode.name);
+    if (sought.name && sought.name->entry && !sought.name->entry->racy &&
+        sought.name->entry->attributes.version() == inode.version) {
+      lane.count(FuseCounter::fuse_from_view);
+      co_return *sought.name->entry;
+    }
+  }
+  Asked asked(lane.questions(), request, Key::entry(join_path((*parent)->path(), inode.name)));
+  const auto answered = co_await asked;
+  if (answered.value.ok()) {
+    auto entry = decode_entry(answered.value->span());
+    if (!entry) co_return Errno{EIO};
+    if (entry->attributes.version() == inode.version) co_return std::move(*entry);
+  } else if (answered.value.error() != Errno{ENOENT} && answered.value.error() != Errno{ENOTDIR}) {
+    co_return answered.value.error();
+  }
+  version_gone(lane, inode);
+  co_return Errno{ESTALE};
+}
+
+void version_gone(Lane& lane, const Inode& inode) {
+  const auto& shared = lane.shared();
+  if (const auto parent = lane.directory(inode.parent); parent.ok()) shared.view.expire(*parent);
+  shared.notifier.entry(inode.parent, inode.name);
+}
+
+void check_edition(Lane& lane, const View::DirectoryRef& directory, std::uint64_t edition, const std::string& name) {
+  const auto listing = lane.shared().view.held(directory).listing;
+  if (!listing || listing->edition() != edition) lane.shared().notifier.entry(directory->id(), name);
+}
+
+}  // namespace copper

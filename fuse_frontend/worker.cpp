@@ -1,0 +1,136 @@
+// See worker.h.
+#include "fuse_frontend/worker.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <stdexcept>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+#include "fuse_frontend/operations.h"
+#include "fuse_frontend/session.h"
+#include "tree/limits.h"
+
+namespace copper {
+namespace {
+
+constexpr std::size_t direct_threads = 4;
+constexpr std::size_t listings_share = 8;  // listings hold at most this part of the arena
+
+class Threads final : public Lanes {
+ public:
+  Lane& here() override {
+    for (const auto& thread : threads_) {
+      if (pthread_equal(thread.id, pthread_self()) != 0) return *thread.lane;
+    }
+    throw std::logic_error("a request outside of the lanes");
+  }
+  // On the lane's thread, before any of them runs.
+  void add(pthread_t id, Lane* lane) { threads_.push_back({id, lane}); }
+
+ private:
+  struct Thread {
+    pthread_t id;
+    Lane* lane;
+  };
+  std::vector<Thread> threads_;
+};
+
+bool wait_for_request(int device) {
+  pollfd readable{.fd = device, .events = POLLIN, .revents = 0};
+  while (::poll(&readable, 1, -1) < 0) {
+    if (errno != EINTR) throw std::system_error(errno, std::generic_category(), "poll");
+  }
+  return (readable.revents & POLLIN) != 0;
+}
+
+// Into a slot, like every request, so that a dead worker leaves no doubt whether the kernel has been answered.
+bool initialize(Session& session, int device, segment::RequestSlot& slot) {
+  while (wait_for_request(device)) {
+    const auto got = ::read(device, slot.request.data(), slot.request.size());
+    if (got < 0 && (errno == EAGAIN || errno == EINTR || errno == ENOENT)) continue;
+    if (got < 0) return false;
+    slot.bytes = static_cast<std::uint32_t>(got);
+    slot.state.store(static_cast<std::uint32_t>(segment::SlotState::occupied), std::memory_order_release);
+    session.initialize({slot.request.data(), static_cast<std::size_t>(got)});
+    slot.state.store(static_cast<std::uint32_t>(segment::SlotState::free), std::memory_order_release);
+    return true;
+  }
+  return false;
+}
+
+// The kernel reads ahead 128 KiB whatever INIT says; root may ask for whole blocks.
+void raise_read_ahead(const std::string& device, spdlog::logger& log) {
+  std::ofstream file("/sys/class/bdi/" + device + "/read_ahead_kb");
+  file << limits::block_bytes / 1024 << std::flush;
+  if (!file) log.debug("read-ahead stays at the kernel's default");
+}
+
+bool serve(Segment& segment, int device, const WorkerOptions& options, const std::shared_ptr<spdlog::logger>& log) {
+  auto& header = segment.header();
+  const auto generation = header.worker_generation.load() + 1;
+  header.worker_pid.store(static_cast<std::uint32_t>(::getpid()));
+  header.worker_generation.store(generation, std::memory_order_release);
+
+  Threads lanes;
+  Session session(device, lanes);
+  if (!initialize(session, device, segment.slots().front())) return false;
+  raise_read_ahead(options.device, *log);
+  Inodes inodes(segment);
+  View view(segment.arena().size() / listings_share);
+  Notifier notifier(session.get(), header);
+  ControlReplies control;
+  const Shared shared{segment, session.get(), device, inodes, view, notifier, control, log};
+  header.mount_state.store(static_cast<std::uint32_t>(segment::MountState::mounted), std::memory_order_release);
+  log->info("worker {} serves {} with {} lane(s)", generation, options.mount, header.lanes);
+
+  std::mutex starting;
+  std::unique_lock not_yet(starting);
+  std::vector<std::thread> threads;
+  for (std::uint32_t number = 0; number < header.lanes; ++number) {
+    threads.emplace_back([&, number] {
+      Questions::Options questions{.lane = number, .generation = generation};
+      questions.direct = {.freshness = {}, .threads = std::max<std::size_t>(1, direct_threads / header.lanes), .mount = options.mount};
+      Lane lane(shared, questions);
+      {
+        const std::lock_guard added(starting);
+        lanes.add(pthread_self(), &lane);
+      }
+      lane.run();
+      // The mount is gone; other threads may still be inside the kernel or wait for what never comes.
+      log->info("the mount is gone");
+      log->flush();
+      ::_exit(0);
+    });
+  }
+  not_yet.unlock();
+  for (auto& thread : threads) thread.join();
+  return true;
+}
+
+}  // namespace
+
+void work(Segment& segment, int fuse_device, const WorkerOptions& options, std::shared_ptr<spdlog::logger> log) {
+  try {
+    const int flags = ::fcntl(fuse_device, F_GETFL);
+    if (flags < 0 || ::fcntl(fuse_device, F_SETFL, flags | O_NONBLOCK) != 0) {
+      throw std::system_error(errno, std::generic_category(), "/dev/fuse");
+    }
+    if (serve(segment, fuse_device, options, log)) ::_exit(0);
+    log->error("the mount was gone before it was used");
+  } catch (const std::exception& error) {
+    log->critical("{}", error.what());
+  }
+  log->flush();
+  ::_exit(1);
+}
+
+}  // namespace copper

@@ -1,0 +1,99 @@
+// See options.h.
+#include "service/options.h"
+
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <fstream>
+#include <iostream>
+
+#include "service/process.h"
+#include "service/segment_layout.h"
+#include "tree/limits.h"
+
+namespace copper {
+namespace {
+
+// The kernel resolves links on the way to a mount, so a mount is known by its resolved path; the last
+// component is not looked at, since it may be a mount whose server is gone.
+std::string resolved(const std::string& mount) {
+  const auto path = std::filesystem::absolute(mount).lexically_normal();
+  const auto stem = path.has_filename() ? path : path.parent_path();
+  std::error_code unresolvable;
+  const auto parent = std::filesystem::weakly_canonical(stem.parent_path(), unresolvable);
+  return ((unresolvable ? stem.parent_path() : parent) / stem.filename()).string();
+}
+
+std::uint64_t cgroup_memory_limit() {
+  for (const char* file : {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}) {
+    std::uint64_t bytes = 0;
+    if (std::ifstream(file) >> bytes) return bytes;
+  }
+  return UINT64_MAX;
+}
+
+}  // namespace
+
+std::vector<std::string> ServiceOptions::mounts() const {
+  if (nodes <= 1) return {mount};
+  std::vector<std::string> all;
+  for (std::uint32_t node = 0; node < nodes; ++node) all.push_back(mount + "/node" + std::to_string(node));
+  return all;
+}
+
+ServiceOptions parse_options(int argc, char** argv) {
+  ServiceOptions options;
+  std::uint32_t freshness_ms = 2000;
+  std::uint32_t ready_s = 30;
+  std::string cores;
+  CLI::App app("One rank of Copper's companion job: the node's cache and its place in the trees.",
+               "copper_service");
+  app.add_flag("--mpi", options.print_mpi, "Print which MPI this is linked to (mpich or openmpi) and exit");
+  app.add_option("--run-dir", options.run_dir, "Directory of the node's segment, in shared memory")
+      ->check(CLI::ExistingDirectory);
+  app.add_option("--nodes", options.nodes, "So many nodes on this one machine; rank i is node i")
+      ->check(CLI::Range(1, 4096));
+  app.add_option("--mount", options.mount, "The mount that front ends serve");
+  app.add_option("-E,--md-enoent-ttl-ms", freshness_ms, "Freshness of directories and absent names, ms")
+      ->check(CLI::Range(0, 86'400'000))
+      ->capture_default_str();
+  app.add_option("-T,--trees", options.trees, "Trees; each directory belongs to one")
+      ->check(CLI::Range(1u, limits::trees_max))
+      ->capture_default_str();
+  app.add_option("--fanout", options.fanout, "Children of a rank")
+      ->check(CLI::Range(1u, limits::fanout_max))
+      ->capture_default_str();
+  app.add_option("--cache-bytes", options.cache_bytes, "Memory for cached data on this node")
+      ->transform(CLI::AsSizeValue(false))
+      ->check(CLI::Range(std::uint64_t{16} << 20, std::uint64_t{1} << 44));
+  app.add_option("--lanes", options.lanes, "Threads of the front end")
+      ->check(CLI::Range(1u, segment::lanes_max))
+      ->capture_default_str();
+  app.add_option("--ready-seconds", ready_s, "How long all mounts may take to answer")
+      ->check(CLI::Range(1, 3600))
+      ->capture_default_str();
+  add_process_options(app, options.process);
+  parse_or_exit(app, argc, argv);
+  if (!options.process.log_dir.empty())
+    options.process.log_dir = std::filesystem::absolute(options.process.log_dir);
+  options.freshness = std::chrono::milliseconds{freshness_ms};
+  options.ready_patience = std::chrono::seconds{ready_s};
+  if (options.print_mpi) return options;
+  if (options.run_dir.empty() || options.mount.empty()) {
+    refuse_option("copper_service", "--run-dir and --mount are required");
+  }
+  options.mount = resolved(options.mount);
+  options.run_dir = std::filesystem::absolute(options.run_dir);
+  if (options.cache_bytes == 0) options.cache_bytes = default_cache_bytes(std::max(options.nodes, 1u));
+  return options;
+}
+
+std::uint64_t default_cache_bytes(std::uint32_t nodes_here) {
+  const auto pages = static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES));
+  const auto memory = pages * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+  const auto bytes = std::min({std::uint64_t{4} << 30, memory / 16, cgroup_memory_limit() / 4}) / nodes_here;
+  return std::max(bytes, std::uint64_t{16} << 20);
+}
+
+}  // namespace copper

@@ -1,0 +1,111 @@
+// See process.h.
+#include "service/process.h"
+
+#include <sched.h>
+#include <spdlog/sinks/basic_file_sink.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <array>
+#include <charconv>
+#include <csignal>
+#include <cstring>
+#include <iostream>
+#include <optional>
+#include <string_view>
+
+#include "service/refusal.h"
+
+namespace copper {
+namespace {
+
+constexpr std::array levels{spdlog::level::off,  spdlog::level::critical, spdlog::level::err,
+                            spdlog::level::warn, spdlog::level::info,     spdlog::level::debug};
+
+std::optional<unsigned> parse_core(std::string_view text) {
+  unsigned core = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), core);
+  if (error != std::errc{} || end != text.data() + text.size() || core >= CPU_SETSIZE) return std::nullopt;
+  return core;
+}
+
+// "0-3,8" as a set; nothing where the text is no list of cores.
+std::optional<cpu_set_t> parse_cores(std::string_view text) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  while (true) {
+    const auto comma = text.find(',');
+    const auto item = text.substr(0, comma);
+    const auto dash = item.find('-');
+    const auto first = parse_core(item.substr(0, dash));
+    const auto last = dash == std::string_view::npos ? first : parse_core(item.substr(dash + 1));
+    if (!first || !last || *first > *last) return std::nullopt;
+    for (auto core = *first; core <= *last; ++core) CPU_SET(core, &set);
+    if (comma == std::string_view::npos) return set;
+    text.remove_prefix(comma + 1);
+  }
+}
+
+}  // namespace
+
+void add_process_options(CLI::App& app, ProcessOptions& options) {
+  app.add_option("-l,--log-level", options.log_level,
+                 "0 nothing, 1 fatal, 2 error, 3 warning, 4 info, 5 debug")
+      ->check(CLI::Range(0, 5))
+      ->capture_default_str();
+  app.add_option("-t,--log-type", options.log_type, "Where the log goes: file, stdout or both")
+      ->check(CLI::IsMember({"file", "stdout", "both"}))
+      ->capture_default_str();
+  app.add_option("--log-dir", options.log_dir, "Directory of the log file; without it there is none")
+      ->check(CLI::ExistingDirectory);
+  app.add_option("-b,--cores", options.cores, "Physical CPUs to run on, as in 48,49 or 0-3")
+      ->check([](const std::string& text) {
+        return parse_cores(text) ? std::string() : "not a list of CPUs: " + text;
+      });
+}
+
+void parse_or_exit(CLI::App& app, int argc, char** argv) {
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) std::exit(app.exit(error));  // --help
+    refuse_option(app.get_name(), error.what());
+  }
+}
+
+void refuse_option(const std::string& program, const std::string& reason) {
+  std::cerr << program << ": " << reason << " (see " << program << " --help)\n";
+  std::exit(2);
+}
+
+void settle_process(const ProcessOptions& options) {
+  std::signal(SIGPIPE, SIG_IGN);
+  if (::chdir("/") != 0) throw Refusal("cannot change to /: " + std::string(std::strerror(errno)));
+  if (options.cores.empty()) return;
+  const auto set = parse_cores(options.cores);
+  if (!set || ::sched_setaffinity(0, sizeof(cpu_set_t), &*set) != 0) {
+    throw Refusal("cannot run on CPUs " + options.cores + ": " + std::strerror(errno));
+  }
+}
+
+std::shared_ptr<spdlog::logger> open_log(const ProcessOptions& options, const std::string& name) {
+  std::vector<spdlog::sink_ptr> sinks;
+  if (options.log_type != "file") sinks.push_back(std::make_shared<spdlog::sinks::stdout_sink_mt>());
+  if (options.log_type != "stdout" && !options.log_dir.empty() && options.log_level > 0) {
+    const auto file = options.log_dir / (name + ".log");
+    try {
+      sinks.push_back(std::make_shared<spdlog::sinks::basic_file_sink_mt>(file.string()));
+    } catch (const spdlog::spdlog_ex& error) {
+      throw Refusal("cannot write the log " + file.string() + ": " + error.what());
+    }
+  }
+  auto log = std::make_shared<spdlog::logger>(name, sinks.begin(), sinks.end());
+  log->set_level(levels.at(static_cast<std::size_t>(options.log_level)));
+  log->set_pattern("%Y-%m-%d %H:%M:%S.%f %l %n: %v");
+  log->flush_on(spdlog::level::warn);
+  return log;
+}
+
+}  // namespace copper

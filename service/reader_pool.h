@@ -1,0 +1,31 @@
+// Threads that wait for storage in place of the one that must not. Started as needed, up to a bound; what is
+// posted while all of them wait for storage waits too, in order. They take no signals.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+
+namespace copper {
+
+class ReaderPool {
+ public:
+  explicit ReaderPool(std::size_t threads_max);
+  ~ReaderPool();  // as stop(); a thread that storage holds ends when storage lets it go
+
+  // Any thread. False where no thread could be started and none runs.
+  bool post(std::function<void()> job);
+
+  // From within a job: calls work(i) for each i below `count`, `share` of them at a time, in this thread and
+  // in those that happen to be free; returns when all are done.
+  void spread(std::size_t count, std::size_t share, std::function<void(std::size_t)> work);
+
+  // Drops what has not begun; waits for nothing.
+  void stop();
+
+ private:
+  struct State;
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace copper

@@ -1,0 +1,88 @@
+// See report.h.
+#include "service/report.h"
+
+#include <chrono>
+#include <nlohmann/json.hpp>
+
+namespace copper {
+namespace {
+
+using nlohmann::ordered_json;
+
+constexpr std::size_t waiting_shown = 50;
+
+ordered_json as_json(const Counters& counters) {
+  ordered_json json;
+  for (std::size_t i = 0; i < counter_count; ++i) {
+    json[std::string(name(static_cast<Counter>(i)))] = counters.values()[i];
+  }
+  return json;
+}
+
+ordered_json as_json(const decltype(segment::Header::fuse_counters)& counters) {
+  static constexpr std::array<const char*, segment::fuse_counter_count> names{
+#define COPPER_FUSE_COUNTER_TEXT(name) #name,
+      COPPER_FUSE_COUNTERS(COPPER_FUSE_COUNTER_TEXT)
+#undef COPPER_FUSE_COUNTER_TEXT
+  };
+  ordered_json json;
+  for (std::size_t i = 0; i < names.size(); ++i) json[names[i]] = counters[i].load(std::memory_order_relaxed);
+  return json;
+}
+
+}  // namespace
+
+Report::Report(const Segment& segment, const Arena& arena, std::vector<std::string> names, Instant started)
+    : segment_(segment), arena_(arena), names_(std::move(names)), started_(started) {}
+
+std::string Report::operator()(ControlOp op, const Engine& engine, const std::optional<Census>& census,
+                               Instant now) const {
+  return op == ControlOp::stats ? stats(engine, census.value_or(Census{})) : status(engine, now);
+}
+
+std::string Report::status(const Engine& engine, Instant now) const {
+  const auto& node = engine.node();
+  const auto& topology = node.topology();
+  ordered_json json{{"rank", number(node.self())},
+                    {"ranks", topology.ranks()},
+                    {"host", names_.at(number(node.self()))},
+                    {"trees", topology.trees()},
+                    {"fanout", topology.fanout()},
+                    {"parent", ordered_json::array()},
+                    {"children", ordered_json::array()}};
+  for (std::uint32_t t = 0; t < topology.trees(); ++t) {
+    const auto parent = topology.parent(node.self(), Tree{t});
+    json["parent"].push_back(parent ? ordered_json(number(*parent)) : ordered_json(nullptr));
+    auto children = ordered_json::array();
+    for (const auto child : topology.children(node.self(), Tree{t})) children.push_back(number(child));
+    json["children"].push_back(std::move(children));
+  }
+  json["uptime_s"] = std::chrono::duration_cast<std::chrono::seconds>(now - started_).count();
+  json["cache"] = ordered_json{{"store_bytes", node.store().bytes()},
+                               {"outcomes", node.store().outcomes()},
+                               {"arena_used", arena_.used()},
+                               {"arena_committed", arena_.committed()},
+                               {"budget", arena_.budget()}};
+  json["waiting"] = ordered_json::array();
+  for (const auto& waiting : node.waiting(now, waiting_shown)) {
+    json["waiting"].push_back(
+        {{"key", describe(waiting.key)},
+         {"age_ms", std::chrono::duration_cast<std::chrono::milliseconds>(waiting.age).count()},
+         {"waiters", waiting.waiters},
+         {"on", waiting.on ? names_.at(number(*waiting.on)) : "storage"}});
+  }
+  json["mounted"] =
+      segment_.header().mount_state.load() == static_cast<std::uint32_t>(segment::MountState::mounted);
+  return json.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+}
+
+std::string Report::stats(const Engine& engine, const Census& census) const {
+  const ordered_json json{{"node", as_json(engine.node().counters())},
+                          {"front_end", as_json(segment_.header().fuse_counters)},
+                          {"job", as_json(census.counters)},
+                          {"ranks_counted", census.ranks},
+                          {"ranks", engine.node().topology().ranks()}};
+  return json.dump();
+}
+
+}  // namespace copper

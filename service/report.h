@@ -1,0 +1,32 @@
+// What `copper status` and `copper stats` are told: JSON text. Reads the engine, the segment and the arena
+// between two turns, on the rank's thread. The fields are listed in docs/architecture.md.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "service/arena.h"
+#include "service/segment.h"
+#include "tree/engine.h"
+
+namespace copper {
+
+class Report {
+ public:
+  Report(const Segment& segment, const Arena& arena, std::vector<std::string> names, Instant started);
+
+  std::string operator()(ControlOp op, const Engine& engine, const std::optional<Census>& census,
+                         Instant now) const;
+
+ private:
+  std::string status(const Engine& engine, Instant now) const;
+  std::string stats(const Engine& engine, const Census& census) const;
+
+  const Segment& segment_;
+  const Arena& arena_;
+  std::vector<std::string> names_;  // of the nodes, by rank
+  Instant started_;
+};
+
+}  // namespace copper

@@ -1,0 +1,189 @@
+// See ring_clients.h.
+#include "service/ring_clients.h"
+
+#include <cstring>
+
+namespace copper {
+namespace {
+
+using segment::CompletionKind;
+using segment::CompletionRecord;
+using segment::PostKind;
+using segment::PostRecord;
+
+std::int64_t as_ns(Instant instant) { return instant.time_since_epoch().count(); }
+
+// Only as much of a record as is in use: its path is 4 KiB long, most are short.
+PostRecord copy_of(const PostRecord& shared) {
+  PostRecord post;
+  std::memcpy(static_cast<void*>(&post), &shared, offsetof(PostRecord, path));
+  if (post.path_bytes <= limits::path_bytes)
+    std::memcpy(post.path.data(), shared.path.data(), post.path_bytes);
+  return post;
+}
+
+}  // namespace
+
+RingClients::RingClients(Segment& segment, Arena& arena, Memory& room, Counters& counters)
+    : segment_(segment),
+      arena_(arena),
+      room_(room),
+      counters_(counters),
+      worker_generation_(segment.header().worker_generation.load(std::memory_order_acquire)) {
+  for (std::uint32_t n = 0; n < segment.header().lanes; ++n) {
+    auto& lane = segment.lane(n);
+    lanes_.push_back({PostConsumer(lane.posts), CompletionProducer(lane.completions), {}});
+  }
+}
+
+std::optional<Event> RingClients::event() {
+  const auto generation = segment_.header().worker_generation.load(std::memory_order_acquire);
+  if (generation != worker_generation_) {
+    const auto gone = std::exchange(worker_generation_, generation);
+    waiting_.clear();
+    for (auto& lane : lanes_) lane.backlog.clear();
+    arena_.end_leases(generation);
+    return WorkerGone{gone};
+  }
+  for (std::size_t tried = 0; tried < lanes_.size(); ++tried) {
+    const auto n = next_lane_;
+    next_lane_ = (next_lane_ + 1) % static_cast<std::uint32_t>(lanes_.size());
+    flush(n);
+    while (const auto* front = lanes_[n].posts.front()) {
+      const auto post = copy_of(*front);
+      lanes_[n].posts.pop();
+      if (auto event = take(n, post)) return event;
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<Event> RingClients::take(std::uint32_t lane, const PostRecord& post) {
+  if (post.generation != worker_generation_) return std::nullopt;  // of a dead worker: nobody waits for it
+  switch (post.kind) {
+    case PostKind::ask:
+      return take_ask(lane, post);
+    case PostKind::cancel:
+      if (waiting_.erase(post.client) == 0) return std::nullopt;  // answered in the meantime
+      return Cancel{Client{post.client}};
+    case PostKind::release:
+      if (!arena_.release(post.block)) damaged();
+      return std::nullopt;
+    case PostKind::control:
+      if ((post.number != static_cast<std::uint32_t>(ControlOp::status) &&
+           post.number != static_cast<std::uint32_t>(ControlOp::stats)) ||
+          !waiting_.emplace(post.client, lane).second) {
+        damaged();
+        return std::nullopt;
+      }
+      return Control{Client{post.client}, static_cast<ControlOp>(post.number)};
+    case PostKind::mounted:
+      return Mounted{};
+  }
+  damaged();
+  return std::nullopt;
+}
+
+std::optional<Event> RingClients::take_ask(std::uint32_t lane, const PostRecord& post) {
+  if (post.client >> 32 != worker_generation_ || !waiting_.emplace(post.client, lane).second) {
+    damaged();
+    return std::nullopt;
+  }
+  const auto path_bytes = std::min<std::size_t>(post.path_bytes, limits::path_bytes);
+  Question question{Client{post.client},
+                    Key{static_cast<Kind>(post.key_kind), std::string(post.path.data(), path_bytes),
+                        post.number, post.version},
+                    post.have};
+  if (path_bytes == post.path_bytes && valid(question.key)) return question;
+  damaged();
+  reply({.client = question.client, .outcome = {.value = Errno{EINVAL}}}, {});
+  return std::nullopt;
+}
+
+void RingClients::reply(const Reply& reply, Instant) {
+  const auto lane = settle(reply.client);
+  if (!lane) return;
+  CompletionRecord record{};
+  record.kind = CompletionKind::outcome;
+  record.client = static_cast<std::uint64_t>(reply.client);
+  record.unchanged = reply.unchanged ? 1 : 0;
+  record.tag = reply.outcome.tag;
+  record.fresh_until_ns = as_ns(reply.outcome.fresh_until);
+  if (!reply.outcome.value.ok()) {
+    record.error = number(reply.outcome.value.error());
+  } else if (!reply.unchanged && !lease(*reply.outcome.value, record)) {
+    record.error = ENOBUFS;
+  }
+  complete(*lane, record);
+}
+
+void RingClients::reply_control(Client client, const std::string& text) {
+  const auto lane = settle(client);
+  if (!lane) return;
+  CompletionRecord record{};
+  record.kind = CompletionKind::outcome;
+  record.client = static_cast<std::uint64_t>(client);
+  if (!lease(Bytes::copy_of(text), record)) record.error = ENOBUFS;
+  complete(*lane, record);
+}
+
+void RingClients::notice(const Key& key) {
+  CompletionRecord record{};
+  record.kind = CompletionKind::notice;
+  record.key_kind = static_cast<std::uint8_t>(key.kind);
+  // Without room for the path the notice says the widest thing, the root: everything is looked at again.
+  if (!lease(Bytes::copy_of(key.path), record)) record.error = ENOBUFS;
+  complete(0, record);
+}
+
+std::optional<std::uint32_t> RingClients::settle(Client client) {
+  const auto found = waiting_.find(static_cast<std::uint64_t>(client));
+  if (found == waiting_.end()) return std::nullopt;
+  const auto lane = found->second;
+  waiting_.erase(found);
+  return lane;
+}
+
+// Bytes that came while the arena was full lie on the heap: they move into it now, or the reader reads
+// directly.
+bool RingClients::lease(const Bytes& bytes, CompletionRecord& record) {
+  if (bytes.size() == 0) return true;
+  auto held = bytes;
+  auto block = arena_.block_of(held);
+  if (!block) {
+    auto buffer = room_.allocate(Key{}, bytes.size());
+    if (!buffer) {
+      counters_.add(Counter::no_room);
+      return false;
+    }
+    std::memcpy(buffer->data(), bytes.data(), bytes.size());
+    held = room_.seal(std::move(*buffer), tag_of(bytes.span()));
+    block = arena_.block_of(held);
+  }
+  arena_.lease(*block, worker_generation_);
+  record.block = *block;
+  record.bytes = held.size();
+  return true;
+}
+
+void RingClients::complete(std::uint32_t lane, const CompletionRecord& record) {
+  auto stamped = record;
+  stamped.generation = worker_generation_;
+  lanes_[lane].backlog.push_back(stamped);
+  flush(lane);
+}
+
+void RingClients::flush(std::uint32_t n) {
+  auto& lane = lanes_[n];
+  bool asleep = false;
+  while (!lane.backlog.empty()) {
+    auto* record = lane.completions.reserve();
+    if (record == nullptr) break;
+    *record = lane.backlog.front();
+    lane.backlog.pop_front();
+    asleep |= lane.completions.publish();
+  }
+  if (asleep) segment_.ring_lane(n);
+}
+
+}  // namespace copper

@@ -1,0 +1,57 @@
+// The node's front end, over the segment's rings: a Clients. One thread, the rank's. Believes nothing that it
+// reads: records are copied out and checked, and what does not hold is counted as damaged and dropped.
+//
+// Each outcome that goes out with bytes leases their block to the worker's generation; the lease ends with
+// the worker's release, or with the worker.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "service/arena.h"
+#include "service/ring.h"
+#include "service/segment.h"
+#include "tree/ports.h"
+
+namespace copper {
+
+class RingClients final : public Clients {
+ public:
+  // `room` is the arena behind whatever makes room in it. All outlive this.
+  RingClients(Segment& segment, Arena& arena, Memory& room, Counters& counters);
+
+  std::optional<Event> event() override;
+  void reply(const Reply& reply, Instant now) override;
+  void reply_control(Client client, const std::string& text) override;
+  void notice(const Key& key) override;
+
+ private:
+  struct Lane {
+    PostConsumer posts;
+    CompletionProducer completions;
+    std::deque<segment::CompletionRecord> backlog;  // while the ring is full
+  };
+
+  std::optional<Event> take(std::uint32_t lane, const segment::PostRecord& post);
+  std::optional<Event> take_ask(std::uint32_t lane, const segment::PostRecord& post);
+  std::optional<std::uint32_t> settle(Client client);  // the lane that waits, once
+  bool lease(const Bytes& bytes, segment::CompletionRecord& record);
+  void complete(std::uint32_t lane, const segment::CompletionRecord& record);
+  void flush(std::uint32_t lane);
+  void damaged() { counters_.add(Counter::messages_damaged); }
+
+  Segment& segment_;
+  Arena& arena_;
+  Memory& room_;
+  Counters& counters_;
+  std::vector<Lane> lanes_;
+  std::uint32_t next_lane_ = 0;
+  std::uint32_t worker_generation_;
+  std::unordered_map<std::uint64_t, std::uint32_t> waiting_;  // client -> lane
+};
+
+}  // namespace copper

@@ -1,0 +1,76 @@
+#!/usr/bin/python3
+"""Real packages are imported through four nodes at once: numpy, and torch where it is installed. The storage model
+plays the file system below /usr/lib, so each object's questions are counted."""
+
+import json
+import os
+import subprocess
+import unittest
+
+from copper_nodes import PYTHON, MountTest, main, run
+from on_model import difference, front_end_operations, nodes_on_model
+
+PACKAGES = "/usr/lib/python3/dist-packages"
+PROGRAM = """
+import json, sys
+import {package}
+print(json.dumps([m.__file__ for m in list(sys.modules.values())
+                  if getattr(m, "__file__", None) and "dist-packages" in m.__file__]))
+print({check})
+"""
+
+
+def missing(package):
+    if os.path.isdir(os.path.join(PACKAGES, package)):
+        return None
+    print(f"SKIPPED: {PACKAGES}/{package} is not there (apt install python3-{package})", flush=True)
+    return f"python3-{package} is not installed"
+
+
+class Imports(MountTest):
+    limit_s = 280
+
+    def import_everywhere(self, package, check):
+        program = PROGRAM.format(package=package, check=check)
+        right = run([PYTHON, "-c", program]).stdout.splitlines()[1]
+
+        with nodes_on_model("/usr/lib", settled=True) as (self.nodes, storage, place):
+            nodes = self.nodes
+
+            def modules(node):
+                top = nodes.path(node, place) + "/python3/dist-packages"
+                done = subprocess.run([PYTHON, "-c", program], env={**os.environ, "PYTHONPATH": top}, cwd="/",
+                                      capture_output=True, text=True, check=False, timeout=self.limit_s)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                files, said = done.stdout.splitlines()
+                self.assertEqual(said, right)
+                strangers = [path for path in json.loads(files) if not path.startswith(top)]
+                self.assertEqual(strangers, [])
+                return len(json.loads(files))
+
+            loaded = nodes.on_each(modules)
+            self.assertGreater(loaded[0], 50)
+            self.assertEqual(len(set(loaded)), 1)
+            counts = storage.counts()
+            self.assertEqual(counts.more_than_once(), [])
+            self.assertGreater(counts.total("open"), loaded[0])
+            print(f"    {package}: {loaded[0]} modules; {counts.total('opendir')} listings, {counts.total('open')} files, "
+                  f"{counts.total('blocks')} blocks asked of storage by four nodes", flush=True)
+
+            storage.reset()
+            before = front_end_operations(nodes)
+            self.assertEqual(nodes.on_each(modules), loaded)
+            self.assertEqual(difference(before, front_end_operations(nodes)), [{}] * nodes.count)
+            self.assertEqual(storage.counts(), {})
+
+    @unittest.skipIf(missing("numpy"), "python3-numpy is not installed")
+    def test_numpy_through_four_nodes_asks_storage_once_and_again_nobody(self):
+        self.import_everywhere("numpy", "numpy.arange(10).sum()")
+
+    @unittest.skipIf(missing("torch"), "python3-torch is not installed")
+    def test_torch_through_four_nodes_asks_storage_once_and_again_nobody(self):
+        self.import_everywhere("torch", "torch.arange(10).sum()")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""Nodes that read a directory through the storage model, so that what Copper asks of storage is counted from outside.
+
+    with nodes_on_model(source, count=4) as (nodes, storage, place):
+        nodes.path(0, place)        # the directory as node 0 shows it
+
+Copper does not trust what changed within the last 2 s (it looks again), so the source is let grow that old first.
+"""
+
+import contextlib
+import os
+import shutil
+import time
+
+from copper_nodes import Nodes, eventually, private_directory
+from client import StorageModel
+
+RACY_S = 2.1
+
+
+def newest(directory):
+    """The latest change below, in seconds; links are not followed."""
+    latest = os.lstat(directory).st_ctime
+    for top, directories, files in os.walk(directory):
+        for name in directories + files:
+            latest = max(latest, os.lstat(os.path.join(top, name)).st_ctime)
+    return latest
+
+
+@contextlib.contextmanager
+def nodes_on_model(source, count=4, expiry_ms=300_000, settled=False, **options):
+    """settled: the source is known to be old enough."""
+    directory = private_directory()
+    try:
+        place = os.path.join(directory, "lustre")
+        with StorageModel(source, place) as storage:
+            if not settled:
+                changed = max(newest(source), os.lstat(directory).st_ctime)
+                eventually(lambda: time.time() > changed + RACY_S)
+            with Nodes(count, expiry_ms=expiry_ms, directory=directory, **options) as nodes:
+                # The way to the model: asked by every node now, so that it is not counted later.
+                nodes.on_each(lambda i: os.stat(nodes.path(i, place)))
+                storage.reset()
+                yield nodes, storage, place
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def front_end_operations(nodes):
+    """Per node, what the kernel asked the front end so far; without the question for these figures itself, and without
+    the kernel dropping what it has."""
+    found = []
+    for i in range(nodes.count):
+        counters = nodes.stats(i)["front_end"]
+        found.append({name: n for name, n in counters.items()
+                      if name.startswith("fuse_") and name not in ("fuse_ioctl", "fuse_forget")})
+    return found
+
+
+def difference(before, after):
+    return [{name: b[name] - a[name] for name in b if b[name] != a[name]} for a, b in zip(before, after)]

@@ -1,0 +1,325 @@
+#include "service/arena.h"
+
+#include <catch2/catch.hpp>
+#include <cstring>
+#include <map>
+#include <random>
+
+#include "test/service/scratch.h"
+#include "tree/limits.h"
+
+namespace copper {
+namespace {
+
+constexpr std::size_t arena_bytes = std::size_t{1} << 20;
+
+Segment make_segment(const Scratch& scratch, std::string_view name, std::size_t bytes = arena_bytes) {
+  return Segment::own({.stem = scratch / name, .lanes = 1, .arena_bytes = bytes}, std::chrono::milliseconds(0));
+}
+
+std::string text_of(std::uint64_t seed, std::size_t size) {
+  std::mt19937_64 random(seed);
+  std::string text(size, ' ');
+  for (auto& c : text) c = static_cast<char>(random());
+  return text;
+}
+
+Bytes put(Arena& arena, const Key& key, std::string_view text) {
+  auto buffer = arena.allocate(key, text.size());
+  REQUIRE(buffer);
+  if (!text.empty()) std::memcpy(buffer->data(), text.data(), text.size());
+  const Tag tag = tag_of(buffer->span());
+  return arena.seal(std::move(*buffer), tag);
+}
+
+// Walks the chain from outside: it must cover what is committed without a gap. Returns the bytes not free.
+std::size_t walk(const Segment& segment) {
+  const auto region = segment.arena();
+  const std::size_t committed = segment.header().arena_bytes_committed.load();
+  std::size_t used = 0;
+  bool free_before = false;
+  for (std::size_t offset = 0; offset < committed;) {
+    const auto& head = *reinterpret_cast<const segment::BlockHeader*>(region.data() + offset);
+    REQUIRE(head.magic == segment::block_magic);
+    const std::size_t span = head.span.load();
+    REQUIRE(span % segment::block_alignment == 0);
+    REQUIRE(span >= segment::data_offset(0));
+    REQUIRE(offset + span <= committed);
+    const bool free = head.state.load() == static_cast<std::uint32_t>(segment::BlockState::free);
+    REQUIRE(!(free && free_before));
+    free_before = free;
+    if (!free) used += span;
+    offset += span;
+  }
+  return used;
+}
+
+// What a rank that starts over this region's bytes would find.
+std::map<std::string, std::string> scan_copy(const Segment& from, Segment& to) {
+  const std::size_t committed = from.header().arena_bytes_committed.load();
+  REQUIRE(to.commit_arena(committed));
+  std::memcpy(to.arena().data(), from.arena().data(), committed);
+  std::map<std::string, std::string> found;
+  Arena arena(to);
+  std::vector<Bytes> kept;
+  arena.scan([&](const Key& key, const Bytes& bytes, Tag tag) {
+    CHECK(tag_of(bytes.span()) == tag);
+    found.emplace(key.path, bytes.text());
+    kept.push_back(bytes);
+  });
+  walk(to);
+  return found;
+}
+
+}  // namespace
+
+TEST_CASE("arena bytes come back as written, and their block is freed with the last reference") {
+  const Scratch scratch;
+  auto segment = make_segment(scratch, "node0");
+  Arena arena(segment);
+  CHECK(arena.used() == 0);
+  auto bytes = put(arena, Key::entry("/a"), "hello");
+  CHECK(bytes.text() == "hello");
+  CHECK(arena.used() == 192);
+  auto second = bytes;
+  bytes = Bytes();
+  CHECK(second.text() == "hello");
+  CHECK(arena.used() == 192);
+  second = Bytes();
+  CHECK(arena.used() == 0);
+  { auto dropped = arena.allocate(Key::entry("/b"), 1000); }
+  CHECK(arena.used() == 0);
+  CHECK(arena.copy("")->size() == 0);
+}
+
+TEST_CASE("the arena never takes more than its region, and uses all of it") {
+  const Scratch scratch;
+  auto segment = make_segment(scratch, "node0");
+  Arena arena(segment);
+  CHECK(!arena.allocate(Key::entry("/a"), arena_bytes));
+  CHECK(!arena.allocate(Key::entry("/a"), ~std::size_t{0} / 2));
+  std::vector<Bytes> kept;
+  const std::string text(1000, 'x');
+  while (auto buffer = arena.allocate(Key::entry("/a"), text.size())) {
+    kept.push_back(arena.seal(std::move(*buffer), 1));
+  }
+  CHECK(arena.used() <= arena.budget());
+  CHECK(arena.used() > arena.budget() - 2000);
+  CHECK(arena.committed() == arena.budget());
+  kept.clear();
+  CHECK(arena.used() == 0);
+  // Merged again: one piece of nearly everything.
+  CHECK(arena.allocate(Key::entry("/a"), arena_bytes - 256));
+}
+
+TEST_CASE("the arena commits memory in steps") {
+  const Scratch scratch;
+  auto segment = make_segment(scratch, "node0", 3 * arena_step_bytes + 4096);
+  Arena arena(segment);
+  CHECK(arena.committed() == 0);
+  const auto small = arena.allocate(Key::entry("/a"), 1);
+  CHECK(arena.committed() == arena_step_bytes);
+  const auto large = arena.allocate(Key::entry("/b"), arena_step_bytes);
+  REQUIRE(large);
+  CHECK(arena.committed() == 2 * arena_step_bytes);
+  CHECK(arena.allocate(Key::entry("/c"), 2 * arena_step_bytes - 256));
+  CHECK(arena.committed() == arena.budget());
+}
+
+TEST_CASE("a leased block outlives its references until the last release") {
+  const Scratch scratch;
+  auto segment = make_segment(scratch, "node0");
+  Arena arena(segment);
+  auto bytes = put(arena, Key::entry("/a"), "hello");
+  const auto block = arena.block_of(bytes);
+  REQUIRE(block);
+  CHECK(!arena.block_of(Bytes::copy_of("hello")));
+  arena.lease(*block, 1);
+  arena.lease(*block, 1);
+  bytes = Bytes();
+  CHECK(arena.used() > 0);
+  CHECK(arena.release(*block));
+  CHECK(arena.used() > 0);
+  CHECK(arena.release(*block));
+  CHECK(arena.used() == 0);
+  CHECK(!arena.release(*block));
+  CHECK(!arena.release(*block + 1));
+  CHECK(!arena.release(~std::uint64_t{0}));
+}
+
+TEST_CASE("the leases of a worker end with its generation") {
+  const Scratch scratch;
+  auto segment = make_segment(scratch, "node0");
+  Arena arena(segment);
+  auto old = put(arena, Key::entry("/old"), "old");
+  auto both = put(arena, Key::entry("/both"), "both");
+  const auto old_block = *arena.block_of(old);
+  const auto both_block = *arena.block_of(both);
+  arena.lease(old_block, 1);
+  arena.lease(both_block, 1);
+  arena.lease(both_block, 2);  // the first one ends with that
+  old = both = Bytes();
+  arena.end_leases(2);
+  CHECK(!arena.release(old_block));
+  CHECK(arena.release(both_block));
+  CHECK(arena.used() == 0);
+}
+
+TEST_CASE("bytes may outlive the arena") {
+  const Scratch scratch;
+  auto segment = make_segment(scratch, "node0");
+  Bytes bytes;
+  {
+    Arena arena(segment);
+    bytes = put(arena, Key::entry("/a"), "hello");
+  }
+  CHECK(bytes.text() == "hello");
+  bytes = Bytes();
+  CHECK(walk(segment) == 0);
+}
+
+TEST_CASE("after any step a restarted rank finds exactly what was sealed") {
+  const Scratch scratch;
+  auto segment = make_segment(scratch, "node0");
+  auto copy = make_segment(scratch, "copy");
+  Arena arena(segment);
+  std::mt19937_64 random(1);
+  std::map<std::string, Bytes> sealed;
+  std::map<std::string, std::string> texts;
+  std::vector<Buffer> filling;
+  std::map<std::uint64_t, int> leases;  // of sealed or dropped blocks
+  const auto pick = [&](auto& map) { return std::next(map.begin(), static_cast<long>(random() % map.size())); };
+  for (int step = 0; step < 1500; ++step) {
+    switch (random() % 8) {
+      case 0:
+      case 1:
+      case 2: {
+        const std::string path = "/" + std::to_string(step) + std::string(random() % 100, 'p');
+        const auto text = text_of(static_cast<std::uint64_t>(step), random() % (random() % 10 == 0 ? 200'000 : 3000));
+        auto buffer = arena.allocate(Key::entry(path), text.size());
+        if (!buffer) break;
+        if (!text.empty()) std::memcpy(buffer->data(), text.data(), text.size());
+        if (random() % 5 == 0) {
+          filling.push_back(std::move(*buffer));
+        } else {
+          const Tag tag = tag_of(buffer->span());
+          sealed.emplace(path, arena.seal(std::move(*buffer), tag));
+          texts.emplace(path, text);
+        }
+        break;
+      }
+      case 3:
+      case 4:
+        if (sealed.empty()) break;
+        {
+          const auto gone = pick(sealed);
+          const auto block = *arena.block_of(gone->second);
+          if (leases.contains(block) && leases[block] > 0) break;  // its text would still be found
+          texts.erase(gone->first);
+          sealed.erase(gone);
+        }
+        break;
+      case 5:
+        if (!filling.empty()) filling.pop_back();
+        break;
+      case 6:
+        if (sealed.empty()) break;
+        {
+          const auto block = *arena.block_of(pick(sealed)->second);
+          arena.lease(block, 3);
+          ++leases[block];
+        }
+        break;
+      case 7:
+        if (leases.empty()) break;
+        {
+          const auto lease = pick(leases);
+          CHECK(arena.release(lease->first) == (lease->second > 0));
+          if (--lease->second <= 0) leases.erase(lease);
+        }
+        break;
+    }
+    CHECK(walk(segment) == arena.used());
+    CHECK(arena.used() <= arena.budget());
+    if (step % 10 == 0) CHECK(scan_copy(segment, copy) == texts);
+  }
+  CHECK(scan_copy(segment, copy) == texts);
+  sealed.clear();
+  filling.clear();
+  arena.end_leases(4);
+  CHECK(arena.used() == 0);
+}
+
+TEST_CASE("a scan frees what is unfinished, damaged or of no key, and gives what is whole") {
+  const Scratch scratch;
+  auto segment = make_segment(scratch, "node0");
+  auto copy = make_segment(scratch, "copy");
+  Arena arena(segment);
+  const Key key = Key::file_block("/lib.so", 3, {.inode = 1, .size = 9 << 20, .mtime_ns = 2, .ctime_ns = 3});
+  const auto whole = put(arena, key, "whole");
+  const auto keyless = arena.copy("a control answer");
+  const auto unfinished = arena.allocate(Key::entry("/unfinished"), 10);
+  const auto damaged = put(arena, Key::entry("/damaged"), "damaged");
+  const_cast<std::byte&>(damaged.span()[3]) ^= std::byte{1};
+  const auto foreign = put(arena, Key::entry("/foreign"), "foreign");
+  reinterpret_cast<segment::BlockHeader*>(segment.arena().data() + *arena.block_of(foreign))->key_kind = 77;
+  const auto long_path = put(arena, Key::entry("/long"), "long");
+  reinterpret_cast<segment::BlockHeader*>(segment.arena().data() + *arena.block_of(long_path))->path_bytes = 65000;
+
+  REQUIRE(copy.commit_arena(segment.header().arena_bytes_committed.load()));
+  std::memcpy(copy.arena().data(), segment.arena().data(), segment.header().arena_bytes_committed.load());
+  Arena again(copy);
+  std::vector<Bytes> kept;
+  again.scan([&](const Key& found, const Bytes& bytes, Tag) {
+    CHECK(found == key);
+    CHECK(bytes.text() == "whole");
+    kept.push_back(bytes);
+  });
+  CHECK(kept.size() == 1);
+  CHECK(again.used() == 192);
+  kept.clear();
+  CHECK(again.used() == 0);
+  CHECK(walk(copy) == 0);
+}
+
+TEST_CASE("a leased block of no key stays for its reader over a restart") {
+  const Scratch scratch;
+  auto segment = make_segment(scratch, "node0");
+  std::uint64_t block = 0;
+  {
+    Arena arena(segment);
+    auto bytes = arena.copy("a control answer");
+    block = *arena.block_of(*bytes);
+    arena.lease(block, 1);
+  }
+  Arena again(segment);
+  again.scan([](const Key&, const Bytes&, Tag) { FAIL("there is no block of a key"); });
+  CHECK(again.used() > 0);
+  CHECK(again.release(block));
+  CHECK(again.used() == 0);
+}
+
+TEST_CASE("a damaged chain is given up: the arena begins empty") {
+  const Scratch scratch;
+  auto segment = make_segment(scratch, "node0");
+  auto copy = make_segment(scratch, "copy");
+  Arena arena(segment);
+  std::vector<Bytes> kept;
+  for (int i = 0; i < 50; ++i) kept.push_back(put(arena, Key::entry("/" + std::to_string(i)), text_of(1, 100)));
+  const auto committed = segment.header().arena_bytes_committed.load();
+  REQUIRE(copy.commit_arena(committed));
+  std::mt19937_64 random(5);
+  for (int round = 0; round < 300; ++round) {
+    std::memcpy(copy.arena().data(), segment.arena().data(), committed);
+    for (int i = 0; i < 20; ++i) {
+      copy.arena()[random() % (50 * 300)] = static_cast<std::byte>(random());
+    }
+    Arena again(copy);
+    std::vector<Bytes> found;
+    again.scan([&](const Key&, const Bytes& bytes, Tag) { found.push_back(bytes); });
+    CHECK(again.used() <= again.committed());
+    walk(copy);
+  }
+}
+
+}  // namespace copper

@@ -1,0 +1,57 @@
+// copper_simulation: one simulated run, or many seeds of one kind. Prints what it was and what it counted;
+// exit status 1, with the command that repeats it, where a promise was broken.
+#include <fmt/core.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+
+#include "test/simulation/failure.h"
+#include "test/simulation/scenario.h"
+
+namespace {
+
+using namespace copper;
+using namespace copper::simulation;
+
+void print(const std::string& command, const Ran& result) {
+  fmt::print("{}\n  digest {:016x}, {} events, {:.3f} s simulated, {} loads\n", command, result.digest,
+             result.events, std::chrono::duration<double>(result.took).count(), result.loads);
+  for (std::size_t i = 0; i < counter_count; ++i)
+    if (const auto value = result.counters[Counter{i}])
+      fmt::print("  {:<20} {:>12}\n", name(Counter{i}), value);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Settings given;
+  std::string scenario = "storm";
+  std::uint64_t seeds = 1;
+  CLI::App app{"Copper's protocol, simulated: one seed decides everything"};
+  app.add_option("scenario", scenario, "storm or mixed")->check(CLI::IsMember({"storm", "mixed"}));
+  app.add_option("--seed", given.seed, "decides the run; for mixed also what is not given below");
+  app.add_option("--seeds", seeds, "so many runs, with the seeds from --seed on");
+  auto* ranks = app.add_option("--ranks", given.ranks)->check(CLI::Range(1u, 1u << 20));
+  auto* fanout = app.add_option("--fanout", given.fanout)->check(CLI::Range(1u, 64u));
+  auto* trees = app.add_option("--trees", given.trees)->check(CLI::Range(1u, 64u));
+  auto* store_bytes = app.add_option("--store-bytes", given.store_bytes, "of each rank");
+  app.add_option("--keys", given.keys, "storm: how many")->check(CLI::Range(1u, 1u << 20));
+  CLI11_PARSE(app, argc, argv);
+
+  for (auto seed = given.seed; seed - given.seed < seeds; ++seed) {
+    const bool mixed = scenario == "mixed";
+    auto settings = mixed ? mixed_settings(seed) : given;
+    settings.seed = seed;
+    if (*ranks) settings.ranks = given.ranks;
+    if (*fanout) settings.fanout = given.fanout;
+    if (*trees) settings.trees = given.trees;
+    if (*store_bytes) settings.store_bytes = given.store_bytes;
+    const auto command = mixed ? mixed_command(settings) : storm_command(settings);
+    try {
+      print(command, mixed ? run_mixed(settings) : run_storm(settings));
+    } catch (const Failure& failure) {
+      fmt::print(stderr, "broken: {}\nrepeat: {}\n", failure.what(), command);
+      return 1;
+    }
+  }
+}

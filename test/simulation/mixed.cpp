@@ -1,0 +1,267 @@
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "test/simulation/failure.h"
+#include "test/simulation/scenario.h"
+#include "test/simulation/simulation.h"
+#include "tree/limits.h"
+
+namespace copper::simulation {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto freshness = 2s;
+constexpr auto changes_end = 8s;
+constexpr std::uint32_t directories = 3;
+constexpr std::uint32_t files_per_directory = 4;
+constexpr std::uint32_t blocks_per_file = 3;
+constexpr int tries_per_open = 4;
+
+// One process on a node: opens a file by its entry or by its directory's listing, and reads its blocks.
+struct Reader {
+  Rank rank{};
+  bool last_look = false;  // after the changes: must see what is
+  int opens_left = 0;
+  int tries = 0;
+  bool by_listing = false;
+  std::string path{};
+  std::optional<Version> gone{};   // what the last try found to be gone
+  std::optional<Client> client{};  // while it waits
+  Key key{};                       // what it waits for
+  Tag have = 0;
+  Instant asked{};
+  std::map<Key, Tag> seen{};  // bytes it could still have
+};
+
+class Mixed final : Application {
+ public:
+  explicit Mixed(const Settings& settings)
+      : random_(settings.seed),
+        world_(random_.next(), longest()),
+        source_(freshness),
+        simulation_(Topology(settings.ranks, settings.fanout, settings.trees), settings.store_bytes, world_,
+                    source_, *this),
+        generations_(settings.ranks, 1) {
+    std::uint32_t depth = 0;
+    for (std::uint32_t n = 0; n < settings.ranks; ++n)
+      depth = std::max(depth, simulation_.topology().depth(Rank{n}, first_tree));
+    const auto& times = world_.longest();
+    // What an answer may have aged on its way: down the tree after its storage looked, twice for a repeated
+    // load.
+    slack_ = 4 * (depth + 2) * (times.message + times.wake) + 3 * (times.look + times.load + times.wake);
+    for (std::uint32_t n = 0; n < directories * files_per_directory; ++n) {
+      paths_.push_back("/lus/d" + std::to_string(n / files_per_directory) + "/f" + std::to_string(n));
+      source_.create(paths_.back(), Instant{});
+    }
+  }
+
+  Ran run() {
+    auto& queue = simulation_.queue();
+    const auto ranks = simulation_.topology().ranks();
+    for (std::uint32_t n = 0; n < ranks; ++n)
+      queue.after(random_.between(0ms, 1000ms), [this, n] { simulation_.mounted(Rank{n}); });
+    for (std::uint32_t n = 0; n < 2 * ranks; ++n)
+      start({.rank = some_rank(), .opens_left = 12}, random_.between(0ms, 500ms));
+    for (std::uint32_t n = 0; n < 60; ++n)
+      queue.after(random_.between(0s, changes_end), [this] { change_something(); });
+    for (std::uint32_t n = 0; n < 3; ++n) {
+      queue.after(random_.between(0s, changes_end), [this] { worker_dies(some_rank()); });
+      queue.after(random_.between(1s, changes_end), [this] {
+        const auto rank = some_rank();
+        simulation_.ask_stats(rank, new_client(rank));
+        ++reports_due_;
+      });
+    }
+    const auto settled = changes_end + freshness + limits::racy_window + slack_;
+    for (std::uint32_t n = 0; n < ranks; ++n)
+      for (const auto& path : paths_)
+        start({.rank = Rank{n}, .last_look = true, .opens_left = 1, .path = path}, settled);
+    simulation_.run();
+    check();
+    return {simulation_.digest(), source_.loads(), queue.happened(), simulation_.now().time_since_epoch(),
+            simulation_.counters()};
+  }
+
+ private:
+  RandomWorld::Longest longest() {
+    return {.message = random_.between(10us, 3000us),
+            .look = random_.between(10us, 40000us),
+            .load = random_.between(10us, 40000us),
+            .wake = random_.between(1us, 1000us)};
+  }
+  Rank some_rank() { return Rank{random_.between(0, simulation_.topology().ranks() - 1)}; }
+  Client new_client(Rank rank) {
+    return Client{std::uint64_t{generations_[number(rank)]} << 32 | ++last_client_};
+  }
+
+  // ---- the world
+  void change_something() {
+    const auto& path = paths_[random_.below(paths_.size())];
+    const auto now = simulation_.now();
+    if (!source_.exists(path)) return source_.create(path, now);
+    switch (random_.below(6)) {
+      case 0:
+        return source_.remove(path, now);
+      case 1:
+        return source_.create(path, now);  // replaced by rename
+      case 2:
+        source_.change(path, now);
+        simulation_.queue().after(random_.between(0s, limits::racy_window),
+                                  [this, path] { source_.change_unseen(path, simulation_.now()); });
+        return;
+      default:
+        return source_.change(path, now);
+    }
+  }
+  void worker_dies(Rank rank) {
+    simulation_.worker_gone(rank, generations_[number(rank)]++);
+    for (auto& reader : readers_)
+      if (reader->rank == rank && reader->client) give_up(*reader);
+  }
+
+  // ---- readers
+  void start(Reader reader, Duration delay) {
+    readers_.push_back(std::make_unique<Reader>(std::move(reader)));
+    simulation_.queue().after(delay, [this, r = readers_.back().get()] { open_next(*r); });
+  }
+  void open_next(Reader& reader) {
+    if (reader.opens_left-- == 0) return;
+    reader.tries = 0;
+    reader.gone.reset();
+    reader.by_listing = !reader.last_look && random_.one_in(2);
+    if (!reader.last_look) reader.path = paths_[random_.below(paths_.size())];
+    open(reader);
+  }
+  void done(Reader& reader) {
+    simulation_.queue().after(random_.between(0ms, 1000ms), [this, &reader] { open_next(reader); });
+  }
+  void open(Reader& reader) {
+    if (!reader.last_look && random_.one_in(20)) return ask(reader, Key::filesystem(reader.path));
+    ask(reader, reader.by_listing ? Key::listing(parent_path(reader.path)) : Key::entry(reader.path));
+  }
+  void ask(Reader& reader, const Key& key) {
+    const auto client = new_client(reader.rank);
+    const auto seen = reader.seen.find(key);
+    reader.client = client;
+    reader.key = key;
+    reader.have = seen == reader.seen.end() ? 0 : seen->second;
+    reader.asked = simulation_.now();
+    waiting_[client] = &reader;
+    simulation_.ask(reader.rank, client, key, reader.have);
+    if (!reader.last_look && random_.one_in(20))
+      simulation_.queue().after(random_.between(0us, 20ms), [this, &reader, client] {
+        if (reader.client != client) return;
+        simulation_.cancel(reader.rank, client);
+        give_up(reader);
+      });
+  }
+  void give_up(Reader& reader) {
+    waiting_.erase(*reader.client);
+    reader.client.reset();
+    done(reader);
+  }
+
+  void on_reply(Rank, const Reply& reply) override {
+    const auto found = waiting_.find(reply.client);
+    if (found == waiting_.end()) return;  // it crossed with giving up
+    auto& reader = *found->second;
+    waiting_.erase(found);
+    reader.client.reset();
+    const auto& outcome = reply.outcome;
+    expect(reply.unchanged == (outcome.value.ok() && reader.have != 0 && reader.have == outcome.tag),
+           "unchanged is said exactly where it is so");
+    if (outcome.value.ok()) {
+      expect(outcome.tag == tag_of(outcome.value->span()), "the tag is that of the bytes");
+      reader.seen[reader.key] = outcome.tag;
+    }
+    go_on(reader, outcome);
+  }
+
+  void go_on(Reader& reader, const Outcome& outcome) {
+    const auto now = simulation_.now();
+    const auto key = reader.key;
+    const auto since = [&](Duration age) { return reader.last_look ? now : reader.asked - age - slack_; };
+    switch (key.kind) {
+      case Kind::entry:
+        return opened(reader, source_.judge_entry(key, outcome, since(freshness), now));
+      case Kind::listing: {
+        if (key.block > 0) {
+          if (source_.judge_block(key, outcome, since(0s), now)) return try_again(reader);
+          return done(reader);
+        }
+        const auto listed = source_.judge_listing(key, outcome, since(freshness), now);
+        if (random_.one_in(4)) return ask(reader, Key::listing_block(key.path, 1, listed.edition));
+        const auto file = listed.files.find(reader.path);
+        return opened(reader, file == listed.files.end() ? std::nullopt : std::optional(file->second));
+      }
+      case Kind::block:
+        if (source_.judge_block(key, outcome, since(limits::racy_window), now)) {
+          reader.gone = key.version;
+          return try_again(reader);
+        }
+        if (key.block + 1 == blocks_per_file) return done(reader);
+        return ask(reader, Key::file_block(key.path, key.block + 1, key.version));
+      case Kind::filesystem:
+        return done(reader);
+    }
+  }
+  void opened(Reader& reader, const std::optional<Version>& version) {
+    if (!version) return done(reader);
+    expect(version != reader.gone, "what was gone does not come back: " + describe(reader.key));
+    ask(reader, Key::file_block(reader.path, 0, *version));
+  }
+  void try_again(Reader& reader) {
+    expect(!reader.last_look, "after the last change nobody finds a version gone");
+    expect(++reader.tries < tries_per_open, "a reader gets through: " + reader.path);
+    open(reader);
+  }
+
+  void on_report(Rank, Client, const Census& census) override {
+    expect(census.ranks == simulation_.topology().ranks(), "a census counts every rank");
+    --reports_due_;
+  }
+
+  void check() const {
+    simulation_.check();
+    expect(waiting_.empty(), "no reader waits");
+    for (const auto& reader : readers_) expect(reader->opens_left == -1, "each reader comes to its end");
+    expect(simulation_.engine(Rank{0}).all_ready(), "rank 0 knows that all mounts answer");
+  }
+
+  Random random_;
+  RandomWorld world_;
+  Source source_;
+  Simulation simulation_;
+  Duration slack_{};
+  std::vector<std::string> paths_;
+  std::vector<std::unique_ptr<Reader>> readers_;
+  std::map<Client, Reader*> waiting_;
+  std::vector<std::uint32_t> generations_;  // of each rank's front-end worker
+  std::uint32_t last_client_ = 0;
+  int reports_due_ = 0;
+};
+
+}  // namespace
+
+Ran run_mixed(const Settings& settings) { return Mixed(settings).run(); }
+
+Settings mixed_settings(std::uint64_t seed) {
+  Random random(seed);
+  return {.seed = seed,
+          .ranks = random.between(1, 40),
+          .fanout = random.between(1, 9),
+          .trees = random.between(1, 5),
+          .store_bytes = random.one_in(2) ? random.between(0, 4000) : std::size_t{1} << 20};
+}
+
+std::string mixed_command(const Settings& settings) {
+  return "copper_simulation mixed --seed " + std::to_string(settings.seed) + " --ranks " +
+         std::to_string(settings.ranks) + " --fanout " + std::to_string(settings.fanout) + " --trees " +
+         std::to_string(settings.trees) + " --store-bytes " + std::to_string(settings.store_bytes);
+}
+
+}  // namespace copper::simulation

@@ -1,0 +1,245 @@
+#include "test/simulation/simulation.h"
+
+#include <algorithm>
+#include <deque>
+#include <utility>
+
+#include "test/simulation/failure.h"
+#include "tree/limits.h"
+
+namespace copper::simulation {
+
+// One rank: the product's node and engine, and the simulated half of each port.
+class Simulation::Machine final : Transport, Storage, Clients {
+ public:
+  Machine(Simulation& simulation, Rank self)
+      : simulation_(simulation),
+        self_(self),
+        node_(self, simulation.topology_, NodeOptions{simulation.store_bytes_}),
+        engine_(node_, *this, *this, *this,
+                [this](ControlOp, const Engine&, const std::optional<Census>& census, Instant) {
+                  census_ = census;
+                  return std::string("stats");
+                }) {}
+
+  const Node& node() const { return node_; }
+  const Engine& engine() const { return engine_; }
+  bool owes_nothing() const { return owed_.empty(); }
+
+  // Something has happened to the front end.
+  void happens(Event event) {
+    if (const auto* question = std::get_if<Question>(&event)) owe(question->client);
+    if (const auto* control = std::get_if<Control>(&event)) owe(control->client);
+    events_.push_back(std::move(event));
+    wake();
+  }
+
+ private:
+  struct Envelope {
+    Rank from{};
+    std::vector<std::byte> header;
+    Bytes payload;
+  };
+  enum class Debt { waiting, cancelled };
+
+  void owe(Client client) {
+    expect(owed_.emplace(client, Debt::waiting).second, "a client asks one question at a time");
+  }
+
+  // ---- turns
+  void wake() { wake_at(simulation_.world_.wakes(self_, simulation_.now())); }
+
+  void wake_at(Instant when) {
+    if (wakes_at_ && *wakes_at_ <= when) return;
+    wakes_at_ = when;
+    simulation_.queue_.at(when, [this, when] {
+      if (wakes_at_ != when) return;  // has been woken before
+      wakes_at_.reset();
+      turn();
+    });
+  }
+
+  void turn() {
+    const auto now = simulation_.now();
+    engine_.turn(now);
+    for (const auto client : cancelled_in_this_turn_) owed_.erase(client);
+    cancelled_in_this_turn_.clear();
+    expect(node_.store().bytes() <= node_.store().bound(), "a store is within its bound");
+    if (!inbox_.empty() || !events_.empty() || !loaded_.empty()) wake();
+    if (const auto deadline = engine_.deadline()) wake_at(std::max(*deadline, now));
+  }
+
+  // ---- Transport
+  void send(Rank to, Message message) override {
+    Envelope envelope{self_, {}, {}};
+    encode(message, 0, envelope.header);
+    if (const auto* payload = payload_of(message)) envelope.payload = *payload;
+    const auto now = simulation_.now();
+    // Between two ranks nothing overtakes.
+    auto& last = last_arrival_[to];
+    last = std::max(
+        last, simulation_.world_.arrives(self_, to, envelope.header.size() + envelope.payload.size(), now));
+    simulation_.queue_.at(last, [this, to, envelope = std::move(envelope)]() mutable {
+      simulation_.machine(to).arrive(std::move(envelope));
+    });
+  }
+  void arrive(Envelope envelope) {
+    note(1, number(envelope.from));
+    simulation_.digest_.add(envelope.header);
+    inbox_.push_back(std::move(envelope));
+    wake();
+  }
+  std::optional<Received> receive() override {
+    if (inbox_.empty()) return std::nullopt;
+    auto envelope = std::move(inbox_.front());
+    inbox_.pop_front();
+    auto header = decode(envelope.header);
+    expect(header.has_value(), "what a rank says can be understood");
+    expect(header->payload_bytes == envelope.payload.size(), "a header knows its payload");
+    if (header->payload_bytes != 0) std::get<Answer>(header->message).value = envelope.payload;
+    return Received{envelope.from, std::move(header->message)};
+  }
+
+  // ---- Storage
+  void load(Load load) override {
+    simulation_.source_.begin(load.key);
+    const auto looks = simulation_.world_.looks(self_, load, simulation_.now());
+    simulation_.queue_.at(looks, [this, load = std::move(load)] {
+      auto loaded = simulation_.source_.look(load, simulation_.now());
+      note(2, loaded.tag);
+      const auto arrives = simulation_.world_.loads(self_, loaded, simulation_.now());
+      simulation_.queue_.at(arrives, [this, loaded = std::move(loaded)]() mutable {
+        simulation_.source_.end(loaded.key);
+        loaded_.push_back(std::move(loaded));
+        wake();
+      });
+    });
+  }
+  std::optional<Loaded> loaded() override {
+    if (loaded_.empty()) return std::nullopt;
+    auto loaded = std::move(loaded_.front());
+    loaded_.pop_front();
+    return loaded;
+  }
+
+  // ---- Clients
+  std::optional<Event> event() override {
+    if (events_.empty()) return std::nullopt;
+    std::optional<Event> event(std::move(events_.front()));
+    events_.pop_front();
+    // From the end of this turn on, who cancelled is owed nothing; until then an answer may cross the
+    // cancellation.
+    if (const auto* cancel = std::get_if<Cancel>(&*event)) give_up(cancel->client);
+    if (const auto* gone = std::get_if<WorkerGone>(&*event))
+      for (const auto& [client, debt] : owed_)
+        if (static_cast<std::uint64_t>(client) >> 32 <= gone->generation) give_up(client);
+    return event;
+  }
+  void give_up(Client client) {
+    const auto owed = owed_.find(client);
+    if (owed == owed_.end()) return;
+    owed->second = Debt::cancelled;
+    cancelled_in_this_turn_.push_back(client);
+  }
+  // True where the client still wants it.
+  bool pay(Client client) {
+    const auto owed = owed_.find(client);
+    expect(owed != owed_.end(), "nobody is answered twice, or without having asked, or after cancelling");
+    const bool wanted = owed->second == Debt::waiting;
+    if (wanted) owed_.erase(owed);
+    return wanted;
+  }
+  void reply(const Reply& reply, Instant) override {
+    note(3, static_cast<std::uint64_t>(reply.client));
+    note(4, reply.outcome.value.ok() ? reply.outcome.tag
+                                     : static_cast<Tag>(number(reply.outcome.value.error())));
+    if (pay(reply.client)) simulation_.application_.on_reply(self_, reply);
+  }
+  void reply_control(Client client, const std::string&) override {
+    note(5, census_->ranks);
+    if (pay(client)) simulation_.application_.on_report(self_, client, *census_);
+  }
+  void notice(const Key& key) override {
+    note(6, KeyHash{}(key));
+    simulation_.application_.on_notice(self_, key);
+  }
+
+  // Into the digest.
+  void note(std::uint64_t kind, std::uint64_t detail) {
+    simulation_.digest_.add(static_cast<std::uint64_t>(simulation_.now().time_since_epoch().count()));
+    simulation_.digest_.add(kind << 32 | number(self_));
+    simulation_.digest_.add(detail);
+  }
+
+  Simulation& simulation_;
+  Rank self_;
+  std::optional<Instant> wakes_at_;
+  std::unordered_map<Rank, Instant> last_arrival_;
+  std::deque<Envelope> inbox_;
+  std::deque<Loaded> loaded_;
+  std::deque<Event> events_;
+  std::unordered_map<Client, Debt> owed_;
+  std::vector<Client> cancelled_in_this_turn_;
+  std::optional<Census> census_;  // the one being reported
+  Node node_;
+  Engine engine_;
+};
+
+Simulation::Simulation(const Topology& topology, std::size_t store_bytes, World& world, Source& source,
+                       Application& application)
+    : topology_(topology),
+      store_bytes_(store_bytes),
+      world_(world),
+      source_(source),
+      application_(application) {
+  for (std::uint32_t n = 0; n < topology.ranks(); ++n)
+    machines_.push_back(std::make_unique<Machine>(*this, Rank{n}));
+}
+
+Simulation::~Simulation() = default;
+
+void Simulation::ask(Rank rank, Client client, const Key& key, Tag have) {
+  machine(rank).happens(Question{client, key, have});
+}
+void Simulation::ask_stats(Rank rank, Client client) {
+  machine(rank).happens(Control{client, ControlOp::stats});
+}
+void Simulation::cancel(Rank rank, Client client) { machine(rank).happens(Cancel{client}); }
+void Simulation::worker_gone(Rank rank, std::uint32_t generation) {
+  machine(rank).happens(WorkerGone{generation});
+}
+void Simulation::mounted(Rank rank) { machine(rank).happens(Mounted{}); }
+
+void Simulation::run() {
+  while (queue_.step()) {
+  }
+}
+
+void Simulation::check() const {
+  for (const auto& machine : machines_) {
+    const auto& node = machine->node();
+    const auto name = "rank " + std::to_string(number(node.self())) + ": ";
+    expect(machine->owes_nothing(), name + "somebody was never answered");
+    expect(node.store().questions() == 0, name + "something is pending");
+    expect(node.store().waiting_clients() == 0, name + "somebody is waiting");
+    expect(node.store().bytes() <= node.store().bound(), name + "the store is within its bound");
+    expect(!machine->engine().deadline(), name + "something is still due");
+  }
+  const auto all = counters();
+  expect(all[Counter::messages_damaged] == 0, "no message was damaged");
+  expect(all[Counter::messages_sent] == all[Counter::messages_received], "what was sent was received");
+  expect(all[Counter::bytes_sent] == all[Counter::bytes_received], "payloads sent were received");
+  const auto loads = all[Counter::loads_listing] + all[Counter::loads_entry] + all[Counter::loads_block] +
+                     all[Counter::loads_filesystem];
+  expect(loads == source_.loads(), "ranks and source count the same loads");
+}
+
+const Engine& Simulation::engine(Rank rank) const { return machine(rank).engine(); }
+
+Counters Simulation::counters() const {
+  Counters sum;
+  for (const auto& machine : machines_) sum.add(machine->node().counters());
+  return sum;
+}
+
+}  // namespace copper::simulation

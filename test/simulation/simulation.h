@@ -1,0 +1,73 @@
+// N ranks in one process: each the product's own Node and Engine, between a simulated network, storage and
+// front end. One thread, one event queue, no clock: one seed decides everything. Messages go through the
+// product's codec.
+//
+// After a run, check() holds it against the protocol's promises: nothing pending, each question answered
+// exactly once, stores within their bounds, and the ranks' counters agree with what was seen from outside.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "test/simulation/digest.h"
+#include "test/simulation/event_queue.h"
+#include "test/simulation/source.h"
+#include "test/simulation/world.h"
+#include "tree/engine.h"
+
+namespace copper::simulation {
+
+// What runs on the nodes: told of everything their front ends are told.
+class Application {
+ public:
+  virtual ~Application() = default;
+  virtual void on_reply(Rank rank, const Reply& reply) = 0;
+  virtual void on_report(Rank, Client, const Census&) {}
+  virtual void on_notice(Rank, const Key&) {}
+};
+
+class Simulation {
+ public:
+  // All of these outlive the simulation.
+  Simulation(const Topology& topology, std::size_t store_bytes, World& world, Source& source,
+             Application& application);
+  ~Simulation();
+
+  EventQueue& queue() { return queue_; }
+  Instant now() const { return queue_.now(); }
+  const Topology& topology() const { return topology_; }
+
+  // On the node of `rank`, now. A client is answered exactly once, by on_reply or (ask_stats) by on_report.
+  void ask(Rank rank, Client client, const Key& key, Tag have);
+  void ask_stats(Rank rank, Client client);
+  void cancel(Rank rank, Client client);
+  void worker_gone(Rank rank, std::uint32_t generation);
+  void mounted(Rank rank);
+
+  // Until nothing happens any more.
+  void run();
+  // Throws Failure where a promise is broken.
+  void check() const;
+
+  const Engine& engine(Rank rank) const;
+  std::uint64_t digest() const { return digest_.value(); }
+  Counters counters() const;  // of all ranks
+
+ private:
+  class Machine;
+  Machine& machine(Rank rank) const { return *machines_[number(rank)]; }
+
+  Topology topology_;
+  std::size_t store_bytes_;
+  World& world_;
+  Source& source_;
+  Application& application_;
+  EventQueue queue_;
+  Digest digest_;
+  std::vector<std::unique_ptr<Machine>> machines_;  // by rank
+};
+
+}  // namespace copper::simulation

@@ -1,0 +1,66 @@
+// The protocol as a whole, by the thousand ranks. A failure names the command that repeats it.
+#include <catch2/catch.hpp>
+#include <set>
+
+#include "test/simulation/failure.h"
+#include "test/simulation/scenario.h"
+
+namespace copper::simulation {
+
+TEST_CASE("in a storm of thousands of ranks over 50 keys storage is asked exactly 50 times") {
+  const auto [ranks, trees] = GENERATE(table<std::uint32_t, std::uint32_t>(
+      {{1, 1}, {2, 1}, {9, 4}, {100, 4}, {8300, 1}, {8300, 4}, {10'000, 1}, {10'000, 4}}));
+  const Settings settings{.seed = 1, .ranks = ranks, .fanout = 8, .trees = trees};
+  INFO("repeat: " << storm_command(settings));
+  const auto result = run_storm(settings);
+  CHECK(result.loads == 50);
+  // Each rank but a key's root sends one question up for it, and is sent one answer.
+  CHECK(result.counters[Counter::asks_sent] == std::uint64_t{ranks - 1} * settings.keys);
+}
+
+TEST_CASE("a chain and the widest tree answer a storm too") {
+  for (const std::uint32_t fanout : {1u, 2u, 64u}) {
+    const Settings settings{.seed = 2, .ranks = 150, .fanout = fanout, .trees = 3};
+    INFO("repeat: " << storm_command(settings));
+    CHECK(run_storm(settings).loads == 50);
+  }
+}
+
+TEST_CASE("while files change, workers die and stores overflow, nobody is told what was not true") {
+  std::uint64_t evictions = 0;
+  std::uint64_t expired = 0;
+  std::uint64_t cancelled = 0;
+  std::uint64_t unchanged = 0;
+  for (std::uint64_t seed = 1; seed <= 300; ++seed) {
+    const auto settings = mixed_settings(seed);
+    INFO("repeat: " << mixed_command(settings));
+    const auto result = run_mixed(settings);
+    evictions += result.counters[Counter::evictions];
+    expired += result.counters[Counter::expired];
+    cancelled += result.counters[Counter::cancelled];
+    unchanged += result.counters[Counter::answers_unchanged] + result.counters[Counter::loads_unchanged];
+  }
+  // The seeds reach what they are meant to reach.
+  CHECK(evictions > 1000);
+  CHECK(expired > 1000);
+  CHECK(cancelled > 1000);
+  CHECK(unchanged > 1000);
+}
+
+TEST_CASE("equal seeds have equal digests, others have others") {
+  std::set<std::uint64_t> digests;
+  for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+    const auto mixed = mixed_settings(seed);
+    const Settings storm{.seed = seed, .ranks = 200, .trees = 2};
+    INFO("repeat: " << mixed_command(mixed) << " and " << storm_command(storm));
+    const auto first = run_mixed(mixed).digest;
+    const auto storm_first = run_storm(storm).digest;
+    CHECK(run_mixed(mixed).digest == first);
+    CHECK(run_storm(storm).digest == storm_first);
+    digests.insert(first);
+    digests.insert(storm_first);
+  }
+  CHECK(digests.size() == 20);
+}
+
+}  // namespace copper::simulation

@@ -1,0 +1,79 @@
+// The file system of truth in simulation: directories of files that come, go and change. It remembers its
+// whole past, so that an answer can be judged: was this ever true, and when last?
+//
+// A file has a version, which its times show, and a content, which may change for limits::racy_window after
+// the version did without showing (storage's clock is coarse). A listing carries the versions of its files
+// along, but its own "unchanged?" looks only at the directory, as the real one's does.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "tree/node.h"
+
+namespace copper::simulation {
+
+class Source {
+ public:
+  explicit Source(Duration freshness) : freshness_(freshness) {}
+
+  // ---- the world changes it
+  void create(const std::string& path, Instant now);  // it, or a new one in its place by rename
+  void change(const std::string& path, Instant now);  // in place: a new version
+  void remove(const std::string& path, Instant now);
+  // A new content without a new version: false, and nothing happens, where the version is too old for that.
+  bool change_unseen(const std::string& path, Instant now);
+  bool exists(const std::string& path) const;
+
+  // ---- it is asked
+  void begin(const Key& key);                  // a load is under way; throws Failure where one is already
+  Loaded look(const Load& load, Instant now);  // what is true at this moment
+  void end(const Key& key);
+  std::uint64_t loads() const { return loads_; }
+  const std::unordered_map<Key, std::uint64_t, KeyHash>& loads_by_key() const { return loads_by_key_; }
+
+  // ---- answers are judged. Each throws Failure unless the answer was true at some moment of [from, to].
+  // An entry: its version, or nothing where the name is absent. Returns the version.
+  std::optional<Version> judge_entry(const Key& key, const Outcome& outcome, Instant from, Instant to) const;
+  // A listing: the names; the versions that ride along may be older.
+  struct Listed {
+    std::map<std::string, Version> files;  // by path
+    std::uint64_t edition = 0;
+  };
+  Listed judge_listing(const Key& key, const Outcome& outcome, Instant from, Instant to) const;
+  // A block, of a file or a listing: true where it is ESTALE and that version was gone by `to`.
+  bool judge_block(const Key& key, const Outcome& outcome, Instant from, Instant to) const;
+
+  Duration freshness() const { return freshness_; }
+
+ private:
+  struct Spell {  // from `since` until the next spell
+    Instant since;
+    std::optional<Version> version;  // nothing: absent
+    std::uint64_t content = 0;
+  };
+  struct Directory {
+    std::map<std::string, std::vector<Spell>> files;         // by path
+    std::vector<std::pair<Instant, std::uint64_t>> changes;  // of its names
+  };
+  void spell(const std::string& path, Instant now, bool names_change, Spell next);
+  const std::vector<Spell>* history(const std::string& path) const;
+  const Spell* current(const std::string& path) const;
+  std::string listing_text(const std::string& path) const;
+  template <class Matches>
+  bool was(const std::string& path, Instant from, Instant to, Matches matches) const;
+
+  Duration freshness_;
+  std::map<std::string, Directory> directories_;
+  std::uint64_t last_number_ = 0;  // of inodes, versions and contents: none ever comes twice
+  std::uint64_t loads_ = 0;
+  std::unordered_map<Key, std::uint64_t, KeyHash> loads_by_key_;
+  std::unordered_set<Key, KeyHash> under_way_;
+};
+
+}  // namespace copper::simulation

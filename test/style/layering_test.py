@@ -1,0 +1,47 @@
+#!/usr/bin/env python3
+"""The layering check is tested itself: a clean tree passes, and each planted line is found."""
+import pathlib
+import sys
+import tempfile
+
+import layering
+
+CLEAN = {
+    "tree/key.h": "#include <string>\n",
+    "service/segment.h": '#include "tree/key.h"\n',
+    "service/mpi_api.h": "#include <mpi.h>\n",
+    "service/arena.h": "",
+    "fuse_frontend/fuse.h": '#include <fuse_lowlevel.h>\n#include "service/segment.h"\n',
+    "wrappers/copper.cpp": '#include "wrappers/tables.h"\n',
+    "wrappers/tables.h": "",
+    "test/tree/key_test.cpp": '#include "tree/key.h"\n',
+}
+PLANTED = [
+    ("tree/key.h", '#include "service/arena.h"'),
+    ("tree/key.h", "#include <thread>"),
+    ("tree/key.h", "#include <mpi.h>"),
+    ("tree/key.h", "auto now = std::chrono::steady_clock::now();"),
+    ("service/arena.h", '#include "fuse_frontend/fuse.h"'),
+    ("service/arena.h", "#include <mpi.h>"),
+    ("service/arena.h", "#include <fuse3/fuse_lowlevel.h>"),
+    ("service/arena.h", '#include "segment.h"'),
+    ("service/arena.h", '#include "test/tree/key_test.cpp"'),
+    ("fuse_frontend/fuse.h", '#include "service/arena.h"'),
+    ("fuse_frontend/fuse.h", "  #  include <mpi.h>"),
+    ("wrappers/tables.h", '#include "service/segment.h"'),
+]
+
+
+def broken_by(planted_in=None, line=""):
+    with tempfile.TemporaryDirectory() as folder:
+        root = pathlib.Path(folder)
+        for name, text in CLEAN.items():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_text(text + (line + "\n" if name == planted_in else ""))
+        return layering.check(root)
+
+
+failures = [f"the clean tree: {line}" for line in broken_by()]
+failures += [f"not found: {line} in {name}" for name, line in PLANTED if not broken_by(name, line)]
+print("\n".join(failures) or f"{len(PLANTED)} planted lines found")
+sys.exit(1 if failures else 0)

@@ -1,0 +1,141 @@
+// The job's counters, from any rank.
+#include "tree/census.h"
+
+#include <deque>
+
+#include "test/tree/node_harness.h"
+#include "tree/limits.h"
+
+namespace copper::test {
+namespace {
+
+Counters one_each(std::uint32_t rank) {
+  Counters counters;
+  counters.add(Counter::client_asks);
+  counters.add(Counter::bytes_sent, rank);
+  return counters;
+}
+
+// All ranks' takers and the messages between them.
+class Job {
+ public:
+  explicit Job(const Topology& topology) {
+    for (std::uint32_t n = 0; n < topology.ranks(); ++n) takers.emplace_back(Rank{n}, topology);
+  }
+  std::uint64_t begin(std::uint32_t rank) {
+    Actions out;
+    const auto census = takers[rank].begin(one_each(rank), now, out);
+    post(Rank{rank}, out);
+    return census;
+  }
+  // Delivers everything, except to and from a rank that is silent.
+  void deliver(std::optional<Rank> silent = {}) {
+    for (; !way.empty(); way.pop_front()) {
+      const auto [from, send] = way.front();
+      if (from == silent || send.to == silent) continue;
+      Actions out;
+      auto& taker = takers[number(send.to)];
+      if (const auto* count = std::get_if<Count>(&send.message)) {
+        ++counts;
+        REQUIRE(taker.on_count(from, *count, one_each(number(send.to)), now, out));
+      } else {
+        REQUIRE(taker.on_counted(from, std::get<Counted>(send.message), out));
+      }
+      post(send.to, out);
+    }
+  }
+
+  std::vector<CensusTaker> takers;
+  std::deque<std::pair<Rank, Send>> way;
+  std::size_t counts = 0;
+  Instant now{1s};
+
+ private:
+  void post(Rank from, const Actions& actions) {
+    for (const auto& action : actions) way.emplace_back(from, std::get<Send>(action));
+  }
+};
+
+}  // namespace
+
+TEST_CASE("each rank is counted once, whoever asks, in every tree") {
+  for (std::uint32_t ranks = 1; ranks <= 20; ++ranks)
+    for (std::uint32_t fanout : {1u, 2u, 3u, 64u})
+      for (std::uint32_t asker = 0; asker < ranks; ++asker) {
+        Job job(Topology(ranks, fanout, 2));
+        const auto census = job.begin(asker);
+        job.deliver();
+        const auto taken = job.takers[asker].taken(job.now);
+        REQUIRE(taken);
+        REQUIRE(taken->number == census);
+        REQUIRE(taken->census.ranks == ranks);
+        REQUIRE(taken->census.counters[Counter::client_asks] == ranks);
+        REQUIRE(taken->census.counters[Counter::bytes_sent] == ranks * (ranks - 1) / 2);
+        REQUIRE(job.counts == ranks - 1);
+        for (const auto& taker : job.takers) REQUIRE_FALSE(taker.deadline());
+      }
+}
+
+TEST_CASE("censuses of several askers at once do not mix") {
+  Job job(Topology(13, 3, 1));
+  const auto first = job.begin(4);
+  const auto second = job.begin(4);
+  job.begin(9);
+  job.deliver();
+  CHECK(job.takers[4].taken(job.now)->number == first);
+  CHECK(job.takers[4].taken(job.now)->number == second);
+  CHECK_FALSE(job.takers[4].taken(job.now));
+  CHECK(job.takers[9].taken(job.now)->census.ranks == 13);
+}
+
+TEST_CASE("a silent rank costs its subtree's count, not the asker's time") {
+  Job job(Topology(7, 2, 1));
+  job.begin(0);
+  job.deliver(Rank{1});
+  CHECK_FALSE(job.takers[0].taken(job.now));
+  CHECK(job.takers[0].deadline() == job.now + limits::census_patience);
+  job.now += limits::census_patience;
+  const auto taken = job.takers[0].taken(job.now);
+  REQUIRE(taken);
+  CHECK(taken->census.ranks == 4);  // 0, 2, 5, 6
+
+  Actions out;
+  CHECK(job.takers[0].on_counted(Rank{1}, {{Rank{0}, taken->number}, 3, {}}, out));  // too late: dropped
+  CHECK_FALSE(job.takers[0].taken(job.now));
+}
+
+TEST_CASE("who waits for a silent rank on behalf of others forgets") {
+  Job job(Topology(7, 2, 1));
+  job.begin(0);
+  job.deliver(Rank{3});
+  REQUIRE(job.takers[1].deadline());
+  job.now += limits::census_memory;
+  CHECK_FALSE(job.takers[1].taken(job.now));
+  CHECK_FALSE(job.takers[1].deadline());
+}
+
+TEST_CASE("only neighbours count, and nothing is counted twice") {
+  CensusTaker taker(Rank{1}, Topology(7, 2, 1));
+  Actions out;
+  CHECK_FALSE(taker.on_count(Rank{2}, {{Rank{2}, 1}}, {}, Instant{}, out));   // no neighbour
+  CHECK_FALSE(taker.on_count(Rank{0}, {{Rank{99}, 1}}, {}, Instant{}, out));  // no rank
+  CHECK_FALSE(taker.on_count(Rank{0}, {{Rank{1}, 1}}, {}, Instant{}, out));   // my own
+  CHECK(taker.on_count(Rank{0}, {{Rank{0}, 1}}, {}, Instant{}, out));
+  CHECK_FALSE(taker.on_count(Rank{3}, {{Rank{0}, 1}}, {}, Instant{}, out));  // told already
+  CHECK(out.size() == 2);
+  CHECK_FALSE(taker.on_counted(Rank{0}, {{Rank{0}, 1}, 1, {}}, out));  // it asked me
+  CHECK(taker.on_counted(Rank{3}, {{Rank{0}, 1}, 1, {}}, out));
+  CHECK_FALSE(taker.on_counted(Rank{3}, {{Rank{0}, 1}, 1, {}}, out));  // twice
+  CHECK(taker.on_counted(Rank{4}, {{Rank{0}, 1}, 1, {}}, out));
+  CHECK(sent<Counted>(out, 0, 2).ranks == 3);
+}
+
+TEST_CASE("a flood of censuses is bounded") {
+  CensusTaker taker(Rank{1}, Topology(7, 2, 1));
+  Actions out;
+  for (std::uint64_t n = 0; n < 10 * limits::censuses; ++n)
+    CHECK(taker.on_count(Rank{0}, {{Rank{0}, n}}, {}, Instant{}, out));
+  CHECK(out.size() == 2 * limits::censuses);
+}
+
+}  // namespace copper::test

@@ -1,0 +1,144 @@
+#include "tree/engine.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "tree/assert.h"
+#include "tree/limits.h"
+
+namespace copper {
+namespace {
+
+template <class... Ts>
+struct Overloaded : Ts... {
+  using Ts::operator()...;
+};
+template <class... Ts>
+Overloaded(Ts...) -> Overloaded<Ts...>;
+
+std::uint32_t generation(Client client) {
+  return static_cast<std::uint32_t>(static_cast<std::uint64_t>(client) >> 32);
+}
+
+std::uint64_t payload_size(const Message& message) {
+  const auto* payload = payload_of(message);
+  return payload == nullptr ? 0 : payload->size();
+}
+
+}  // namespace
+
+Engine::Engine(Node& node, Transport& transport, Storage& storage, Clients& clients, Reporter reporter)
+    : node_(node),
+      transport_(transport),
+      storage_(storage),
+      clients_(clients),
+      reporter_(std::move(reporter)),
+      readiness_(node.self(), node.topology()),
+      census_taker_(node.self(), node.topology()) {}
+
+std::size_t Engine::turn(Instant now) {
+  std::size_t events = 0;
+  for (std::size_t n = 0; n < limits::events_per_turn; ++n, ++events) {
+    auto received = transport_.receive();
+    if (!received) break;
+    on_received(std::move(*received), now);
+  }
+  for (std::size_t n = 0; n < limits::events_per_turn; ++n, ++events) {
+    const auto event = clients_.event();
+    if (!event) break;
+    on_event(*event, now);
+  }
+  for (std::size_t n = 0; n < limits::events_per_turn; ++n, ++events) {
+    auto loaded = storage_.loaded();
+    if (!loaded) break;
+    node_.on_loaded(std::move(*loaded), now, actions_);
+  }
+  events += on_time(now);
+  carry_out(now);
+  return events;
+}
+
+std::optional<Instant> Engine::deadline() const {
+  const auto ready = readiness_.deadline();
+  const auto census = census_taker_.deadline();
+  if (!ready || !census) return ready ? ready : census;
+  return std::min(*ready, *census);
+}
+
+void Engine::on_received(Received received, Instant now) {
+  auto& counters = node_.counters();
+  counters.add(Counter::messages_received);
+  counters.add(Counter::bytes_received, payload_size(received.message));
+  const auto from = received.from;
+  const auto believe = [&](bool good) {
+    if (!good) counters.add(Counter::messages_damaged);
+  };
+  std::visit(Overloaded{
+                 [&](ReadyRanks& ready) { believe(readiness_.on_ranks(from, ready, now, actions_)); },
+                 [&](Count& count) { believe(census_taker_.on_count(from, count, counters, now, actions_)); },
+                 [&](Counted& counted) { believe(census_taker_.on_counted(from, counted, actions_)); },
+                 [&](auto& other) { node_.on_message(from, std::move(other), now, actions_); },
+             },
+             received.message);
+}
+
+void Engine::on_event(const Event& event, Instant now) {
+  std::visit(
+      Overloaded{
+          [&](const Question& question) {
+            node_.on_ask(question.client, question.key, question.have, now, actions_);
+          },
+          [&](const Cancel& cancel) {
+            node_.on_cancel(cancel.client);
+            std::erase_if(asked_stats_, [&](const auto& asked) { return asked.second == cancel.client; });
+          },
+          [&](const Control& control) {
+            if (control.op == ControlOp::stats) {
+              asked_stats_.emplace(census_taker_.begin(node_.counters(), now, actions_), control.client);
+            } else {
+              clients_.reply_control(control.client, reporter_(control.op, *this, std::nullopt, now));
+            }
+          },
+          [&](const Mounted&) { readiness_.on_mounted(now, actions_); },
+          [&](const WorkerGone& worker) {
+            const auto gone = [&](Client client) { return generation(client) <= worker.generation; };
+            node_.on_clients_gone(gone);
+            std::erase_if(asked_stats_, [&](const auto& asked) { return gone(asked.second); });
+          },
+      },
+      event);
+}
+
+std::size_t Engine::on_time(Instant now) {
+  std::size_t events = 0;
+  if (const auto due = readiness_.deadline(); due && *due <= now) {
+    readiness_.on_time(now, actions_);
+    ++events;
+  }
+  for (; auto taken = census_taker_.taken(now); ++events) {
+    const auto asked = asked_stats_.find(taken->number);
+    if (asked == asked_stats_.end()) continue;  // it went away
+    clients_.reply_control(asked->second, reporter_(ControlOp::stats, *this, taken->census, now));
+    asked_stats_.erase(asked);
+  }
+  return events;
+}
+
+void Engine::carry_out(Instant now) {
+  for (auto& action : actions_) {
+    std::visit(Overloaded{
+                   [&](Send& send) {
+                     node_.counters().add(Counter::messages_sent);
+                     node_.counters().add(Counter::bytes_sent, payload_size(send.message));
+                     transport_.send(send.to, std::move(send.message));
+                   },
+                   [&](Load& load) { storage_.load(std::move(load)); },
+                   [&](const Reply& reply) { clients_.reply(reply, now); },
+                   [&](const Notice& notice) { clients_.notice(notice.key); },
+               },
+               action);
+  }
+  actions_.clear();
+}
+
+}  // namespace copper

@@ -1,0 +1,131 @@
+#include "tree/store.h"
+
+#include <algorithm>
+
+#include "tree/assert.h"
+
+namespace copper {
+
+Store::Store(std::size_t bound) : bound_(bound) {
+  static_assert(sizeof(Item) + 4 * sizeof(void*) <= overhead, "an entry's own memory is counted");
+}
+
+std::size_t Store::cost(const Key& key, const Outcome& outcome) {
+  return overhead + key.path.size() + (outcome.value.ok() ? outcome.value->size() : 0);
+}
+
+const Pending* Store::pending(const Key& key) const {
+  const auto found = entries_.find(key);
+  return found == entries_.end() ? nullptr : std::get_if<Pending>(&found->second.state);
+}
+
+const Ready* Store::ready(const Key& key) const {
+  const auto found = entries_.find(key);
+  return found == entries_.end() ? nullptr : std::get_if<Ready>(&found->second.state);
+}
+
+Pending* Store::pending(const Key& key) { return const_cast<Pending*>(std::as_const(*this).pending(key)); }
+Ready* Store::ready(const Key& key) { return const_cast<Ready*>(std::as_const(*this).ready(key)); }
+
+void Store::touch(const Key& key) {
+  const auto found = entries_.find(key);
+  ensure(found != entries_.end() && std::holds_alternative<Ready>(found->second.state),
+         "what is used is ready");
+  ready_order_.splice(ready_order_.end(), ready_order_, found->second.place);
+}
+
+Pending& Store::begin(const Key& key, Instant now) {
+  const auto [found, absent] = entries_.try_emplace(key);
+  auto& entry = found->second;
+  Pending pending{.waiters = {}, .previous = {}, .since = now};
+  if (absent) {
+    entry.place = pending_order_.insert(pending_order_.end(), &*found);
+  } else {
+    auto* ready = std::get_if<Ready>(&entry.state);
+    ensure(ready != nullptr, "no question begins twice");
+    if (ready->outcome.value.ok() && !ready->suspect) {
+      pending.previous = std::move(ready->outcome);  // and goes on being counted
+    } else {
+      bytes_ -= cost(key, ready->outcome);
+    }
+    pending_order_.splice(pending_order_.end(), ready_order_, entry.place);
+  }
+  return entry.state.emplace<Pending>(std::move(pending));
+}
+
+void Store::join(const Key& key, const Waiter& waiter) {
+  const auto found = entries_.find(key);
+  ensure(found != entries_.end(), "what is waited for is pending");
+  auto* pending = std::get_if<Pending>(&found->second.state);
+  ensure(pending != nullptr, "what is waited for is pending");
+  if (const auto* client = std::get_if<Client>(&waiter.asker)) {
+    const bool first = clients_.emplace(*client, &*found).second;
+    ensure(first, "a client waits for one key at a time");
+  }
+  pending->waiters.push_back(waiter);
+}
+
+void Store::forget_previous(const Key& key) {
+  auto* waited_for = pending(key);
+  ensure(waited_for != nullptr, "only a question has a previous outcome");
+  if (waited_for->previous) bytes_ -= cost(key, *waited_for->previous);
+  waited_for->previous.reset();
+}
+
+Pending Store::end(const Key& key) {
+  const auto found = entries_.find(key);
+  ensure(found != entries_.end(), "what ends is pending");
+  auto* pending = std::get_if<Pending>(&found->second.state);
+  ensure(pending != nullptr, "what ends is pending");
+  Pending ended = std::move(*pending);
+  for (const auto& waiter : ended.waiters)
+    if (const auto* client = std::get_if<Client>(&waiter.asker)) clients_.erase(*client);
+  if (ended.previous) bytes_ -= cost(key, *ended.previous);
+  pending_order_.erase(found->second.place);
+  entries_.erase(found);
+  return ended;
+}
+
+std::size_t Store::keep(const Key& key, Outcome outcome, bool suspect) {
+  const auto needed = cost(key, outcome);
+  if (needed > bound_) return 0;
+  const auto [found, absent] = entries_.try_emplace(key);
+  ensure(absent, "only what is absent becomes ready");
+  found->second.state = Ready{std::move(outcome), suspect};
+  found->second.place = ready_order_.insert(ready_order_.end(), &*found);
+  bytes_ += needed;
+  std::size_t dropped = 0;
+  for (; bytes_ > bound_; ++dropped) drop(*ready_order_.front());
+  return dropped;
+}
+
+bool Store::drop_client(Client client) {
+  const auto found = clients_.find(client);
+  if (found == clients_.end()) return false;
+  auto& waiters = std::get<Pending>(found->second->second.state).waiters;
+  std::erase_if(waiters, [&](const Waiter& waiter) { return waiter.asker == Asker{client}; });
+  clients_.erase(found);
+  return true;
+}
+
+Store::Dropped Store::make_room(std::size_t bytes) {
+  Dropped dropped;
+  for (auto next = ready_order_.begin(); next != ready_order_.end() && dropped.bytes < bytes;) {
+    auto& item = **next++;
+    const auto& value = std::get<Ready>(item.second.state).outcome.value;
+    if (!value.ok() || value->size() == 0) continue;
+    ++dropped.outcomes;
+    dropped.bytes += value->size();
+    drop(item);
+  }
+  return dropped;
+}
+
+void Store::drop(Item& item) {
+  bytes_ -= cost(item.first, std::get<Ready>(item.second.state).outcome);
+  ready_order_.erase(item.second.place);
+  const Key key = item.first;  // erase(key) must not be given a reference into what it erases
+  entries_.erase(key);
+}
+
+}  // namespace copper

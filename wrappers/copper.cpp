@@ -1,0 +1,70 @@
+// copper: the user's command. Asks the rank of a node through its mount and prints the answer. Exit status:
+// 0, 1 when the service does not answer, 2 when refused (an option, or no Copper mount); one line on stderr
+// then.
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "wrappers/mount_control.h"
+#include "wrappers/tables.h"
+
+namespace copper {
+namespace {
+
+struct CommandOptions {
+  std::string mount;
+  ControlOp op = ControlOp::status;
+  bool json = false;
+};
+
+int refuse(const std::string& line, int status) {
+  std::cerr << "copper: " << line << '\n';
+  return status;
+}
+
+int run(const CommandOptions& options) {
+  const auto answer = ask_mount(options.mount, options.op);
+  if (options.json) {
+    std::cout << answer << '\n';
+    return 0;
+  }
+  const auto json = nlohmann::json::parse(answer, nullptr, false);
+  if (!json.is_object()) throw Unanswered(1, options.mount + ": the answer is damaged");
+  std::cout << (options.op == ControlOp::status ? status_text(json) : stats_text(json));
+  return 0;
+}
+
+int main_of(int argc, char** argv) {
+  CommandOptions options;
+  CLI::App app("Ask a running Copper.", "copper");
+  app.require_subcommand(1);
+  auto* status =
+      app.add_subcommand("status", "This node's rank, its place in the trees, its cache, what waits");
+  auto* stats = app.add_subcommand("stats", "What this node and the whole job have counted");
+  for (auto* verb : {status, stats}) {
+    verb->add_option("-v,--mount", options.mount, "The node's mount directory")->required();
+    verb->add_flag("--json", options.json, "The answer as the rank gives it, for programs");
+  }
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);
+    return refuse(std::string(error.what()) + " (see copper --help)", 2);
+  }
+  options.op = stats->parsed() ? ControlOp::stats : ControlOp::status;
+  return run(options);
+}
+
+}  // namespace
+}  // namespace copper
+
+int main(int argc, char** argv) {
+  try {
+    return copper::main_of(argc, argv);
+  } catch (const copper::Unanswered& unanswered) {
+    return copper::refuse(unanswered.what(), unanswered.status());
+  } catch (const std::exception& error) {
+    return copper::refuse(error.what(), 1);
+  }
+}

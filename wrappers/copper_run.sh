@@ -1,0 +1,228 @@
+# shellcheck shell=bash
+# A run of Copper on this machine: its directory, its record, its processes, and how it is ended. Sourced by
+# launch_copper.sh and stop_copper.sh.
+#
+#   /dev/shm/copper-<uid>/            0700, of this user; flock on it: one launch or stop at a time
+#   /dev/shm/copper-<uid>/<job>/      0700, one run: segments, doorbells, the record
+#   /dev/shm/copper-<uid>/<job>/run   the record: key=value lines, replaced by rename only
+#
+# Invariants: the record is there before anything is started or made, so whatever is killed when, stop knows
+# what to look for. A process is signalled only if its start time is the recorded one, or its arguments say
+# "--run-dir <this run>": a recycled pid is never hit.
+
+program=${0##*/}
+runs=/dev/shm/copper-$(id -u)
+
+# One clear line, nothing else.
+refuse() {
+  printf '%s: %s\n' "$program" "$*" >&2
+  exit 2
+}
+
+# ---- paths and mounts ----
+
+# The absolute path of a mount directory. Never asks the mount itself, which may hang: only what is above it is looked at.
+mount_path() {
+  local path=$1 parent
+  case $path in
+    *$'\n'*) refuse "the mount directory's name must not contain a line break" ;;
+    '' | .) path=$PWD ;;
+  esac
+  while [[ $path == *?/ ]]; do path=${path%/}; done
+  parent=$(realpath -m -- "$(dirname -- "$path")")
+  path=${parent%/}/$(basename -- "$path")
+  [[ -z $(mount_type "$path") && -L $path ]] && path=$(realpath -m -- "$path")
+  printf '%s\n' "$path"
+}
+
+# The file system type mounted at a path, or nothing.
+mount_type() {
+  local point rest found='' line
+  while read -r _ _ _ _ point rest; do
+    printf -v point %b "$point"
+    [[ $point == "$1" ]] || continue
+    line=${rest#* - }
+    found=${line%% *}
+  done </proc/self/mountinfo
+  printf '%s' "$found"
+}
+
+# Where node i of a run is mounted: mount nodes i
+node_mount() {
+  if (($2 == 1)); then printf '%s' "$1"; else printf '%s/node%d' "${1%/}" "$3"; fi
+}
+
+# A FUSE mount whose server is gone: everything asked of it fails with ENOTCONN.
+mount_is_dead() {
+  local said
+  [[ $(mount_type "$1") == fuse* ]] || return 1
+  said=$(LC_ALL=C timeout 5 stat -- "$1" 2>&1 >/dev/null) && return 1
+  [[ $said == *'not connected'* ]]
+}
+
+unmount() {
+  while [[ $(mount_type "$1") == fuse* ]]; do
+    if (($(id -u) == 0)); then
+      timeout 10 umount -l -- "$1" 2>/dev/null || return 1
+    else
+      timeout 10 fusermount3 -u -z -- "$1" 2>/dev/null || return 1
+    fi
+  done
+}
+
+# ---- the directory of this user's runs ----
+
+# Makes it if it is not there; anything but a private directory of this user is refused.
+claim_runs() {
+  [[ -d /dev/shm && -w /dev/shm ]] || refuse "/dev/shm is missing or not writable"
+  local try
+  for try in 1 2 3; do
+    mkdir -m 0700 -- "$runs" 2>/dev/null
+    check_runs
+    exec {runs_lock}<"$runs" || continue
+    flock -w 60 "$runs_lock" || refuse "another launch or stop has held $runs for 60 s"
+    [[ /proc/self/fd/$runs_lock -ef $runs ]] && return  # else a stop removed it in between
+    exec {runs_lock}<&-
+  done
+  refuse "cannot make $runs (tried $try times)"
+}
+
+# Removed with the last run.
+leave_runs() {
+  rmdir -- "$runs" 2>/dev/null
+}
+
+check_runs() {
+  [[ ! -L $runs && -d $runs && -O $runs && $(stat -c %a -- "$runs") == 700 ]] ||
+    refuse "$runs is not a directory of mode 0700 that belongs to you: remove it"
+}
+
+# ---- the record ----
+# run_dir is the run; the others are the record's lines. run_made: directories made, outer ones first.
+# run_processes: "pid start-time name".
+
+write_record() {
+  {
+    printf 'version=1\njob=%s\nmount=%s\nnodes=%s\njob_dir=%s\n' "$run_job" "$run_mount" "$run_nodes" "$run_job_dir"
+    ((${#run_made[@]})) && printf 'made=%s\n' "${run_made[@]}"
+    ((${#run_processes[@]})) && printf 'process=%s\n' "${run_processes[@]}"
+    true
+  } >"$run_dir/run.new" && mv -f -- "$run_dir/run.new" "$run_dir/run"
+}
+
+read_record() {
+  local line
+  run_dir=$1 run_job=${1##*/} run_mount='' run_nodes=0 run_job_dir='' run_made=() run_processes=()
+  [[ -f $run_dir/run ]] || return 1
+  while IFS= read -r line; do
+    case $line in
+      mount=*) run_mount=${line#*=} ;;
+      nodes=*) run_nodes=${line#*=} ;;
+      job_dir=*) run_job_dir=${line#*=} ;;
+      made=*) run_made+=("${line#*=}") ;;
+      process=*) run_processes+=("${line#*=}") ;;
+    esac
+  done <"$run_dir/run"
+  [[ -n $run_mount && $run_nodes =~ ^[0-9]+$ ]]
+}
+
+# ---- processes ----
+
+start_time() {
+  process_stat "$1" && printf '%s' "$stat_start"
+}
+
+# Sets stat_start and stat_parent of a pid; 1 if there is no such process (or it is a zombie).
+process_stat() {
+  local stat=''
+  stat_start='' stat_parent=''
+  { IFS= read -r -d '' stat <"/proc/$1/stat"; } 2>/dev/null
+  [[ -n $stat ]] || return 1
+  read -ra stat <<<"${stat##*) }"  # after the name, which may hold anything, comes field 3: the state
+  [[ ${stat[0]} != [ZX] ]] || return 1
+  stat_start=${stat[19]} stat_parent=${stat[1]}
+}
+
+# The living processes of the run that was read, without the caller: lines "pid start-time parent name".
+run_alive() {
+  local pid recorded name entry argument previous file
+  local -A seen=([$$]=1)
+  for entry in "${run_processes[@]}"; do
+    read -r pid recorded name <<<"$entry"
+    process_stat "$pid" && [[ $stat_start == "$recorded" && -z ${seen[$pid]:-} ]] || continue
+    seen[$pid]=1
+    printf '%s %s %s %s\n' "$pid" "$stat_start" "$stat_parent" "$name"
+  done
+  while IFS= read -r file; do
+    pid=${file#/proc/} pid=${pid%/cmdline}
+    [[ -z ${seen[$pid]:-} && -O /proc/$pid ]] && process_stat "$pid" || continue
+    name='' previous=''
+    { read -r name <"/proc/$pid/comm"; } 2>/dev/null
+    {
+      while IFS= read -r -d '' argument; do
+        if [[ $previous == --run-dir && $argument == "$run_dir" ]]; then
+          printf '%s %s %s %s\n' "$pid" "$stat_start" "$stat_parent" "${name:-?}"
+          break
+        fi
+        previous=$argument
+      done <"/proc/$pid/cmdline"
+    } 2>/dev/null
+  done < <(grep -lzxF -- "$run_dir" /proc/[0-9]*/cmdline 2>/dev/null)
+}
+
+# Somebody is served by it, or will be: a front end lives, or the launcher that is starting it.
+run_served() {
+  run_alive | grep -qE ' (launch|copper_fuse[^ ]*)$'
+}
+
+# Signals the run's processes whose name matches a pattern, and waits until they have ended: signal pattern seconds.
+# TERM goes to a front end's parent only, which ends its worker; 0 only waits.
+end_named() {
+  local signal=$1 pattern=$2 deadline=$((SECONDS + $3)) pid start parent name alive
+  local -A names=() starts=() parents=()
+  while read -r pid start parent name; do
+    # shellcheck disable=SC2053  # a pattern
+    [[ $name == $pattern ]] && names[$pid]=$name starts[$pid]=$start parents[$pid]=$parent
+  done < <(run_alive)
+  for pid in "${!names[@]}"; do
+    [[ $signal == TERM && ${names[${parents[$pid]}]:-} == "${names[$pid]}" ]] && continue
+    kill "-$signal" "$pid" 2>/dev/null && [[ $signal != 0 ]] && kill -CONT "$pid" 2>/dev/null
+  done
+  while :; do
+    alive=''
+    for pid in "${!names[@]}"; do
+      process_stat "$pid" && [[ $stat_start == "${starts[$pid]}" ]] && alive+="${names[$pid]}($pid) "
+    done
+    [[ -n $alive ]] || return 0
+    ((SECONDS <= deadline)) || return 1
+    sleep 0.02
+  done
+}
+
+# ---- ending ----
+
+# Ends the run that was read and removes all it left. A line and 1 for what it could not.
+end_run() {
+  local i point status=0
+  end_named TERM launch 15            # still starting: it cleans up itself
+  end_named TERM 'copper_fuse*' 5     # unmount and end
+  end_named TERM 'copper_service*' 5  # leave MPI together
+  end_named 0 '*' 1                   # then launcher and keepers end by themselves
+  end_named TERM 'mpi*' 2
+  if ! end_named KILL '*' 3; then
+    printf '%s: could not end: %s\n' "$program" "$(run_alive | tr '\n' ';')" >&2
+    status=1
+  fi
+  for ((i = 0; i < run_nodes; ++i)); do
+    point=$(node_mount "$run_mount" "$run_nodes" "$i")
+    if ! unmount "$point"; then
+      printf '%s: could not unmount %s\n' "$program" "$point" >&2
+      status=1
+    fi
+  done
+  for ((i = ${#run_made[@]} - 1; i >= 0; --i)); do
+    rmdir -- "${run_made[i]}" 2>/dev/null  # stays if somebody put something there
+  done
+  ((status)) && return 1
+  rm -rf -- "$run_dir"
+}

@@ -1,0 +1,62 @@
+// See mount_control.h.
+#include "wrappers/mount_control.h"
+
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "fuse_frontend/control.h"
+#include "service/file_descriptor.h"
+
+namespace copper {
+namespace {
+
+constexpr std::size_t answer_bytes_max = std::size_t{64} << 20;
+
+FileDescriptor open_root(const std::string& mount) {
+  FileDescriptor root(::open(mount.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (root) return root;
+  if (errno == ENOTCONN)
+    throw Unanswered(2, mount + ": its front end is gone (stop_copper.sh removes the mount)");
+  throw Unanswered(2, mount + ": " + std::strerror(errno));
+}
+
+[[noreturn]] void explain(const std::string& mount, int error) {
+  switch (error) {
+    case ENOTTY:
+    case EINVAL:
+      throw Unanswered(2, mount + " is not the root of a Copper mount");
+    case EPROTO:
+      throw Unanswered(2, mount + " is served by another version of Copper");
+    default:
+      throw Unanswered(1, mount + ": the node's service does not answer: " + std::strerror(error));
+  }
+}
+
+}  // namespace
+
+std::string ask_mount(const std::string& mount, ControlOp op) {
+  const auto root = open_root(mount);
+  std::string answer;
+  control::Exchange exchange{};
+  do {
+    exchange.magic_in = control::magic;
+    exchange.version_in = control::version;
+    exchange.op = static_cast<std::uint32_t>(op);
+    exchange.offset = answer.size();
+    if (::ioctl(root.get(), control::request, &exchange) != 0) explain(mount, errno);
+    const bool sane = exchange.bytes <= exchange.text.size() && exchange.total <= answer_bytes_max &&
+                      exchange.bytes <= exchange.total - answer.size();
+    if (!sane || (exchange.bytes == 0 && answer.size() < exchange.total)) {
+      throw Unanswered(1, mount + ": the answer is damaged");
+    }
+    answer.append(exchange.text.data(), exchange.bytes);
+  } while (answer.size() < exchange.total);
+  return answer;
+}
+
+}  // namespace copper
