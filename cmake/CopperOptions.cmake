@@ -17,6 +17,8 @@ set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 add_library(copper_options INTERFACE)
 target_compile_features(copper_options INTERFACE cxx_std_20)
 target_compile_options(copper_options INTERFACE -Wall -Wextra -Wpedantic -Wconversion -Wshadow)
+# g++ 12 takes the untaken alternatives of a moved std::variant for uninitialized.
+target_compile_options(copper_options INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
 target_include_directories(copper_options INTERFACE ${PROJECT_SOURCE_DIR})
 if(COPPER_SANITIZE)
   target_compile_options(copper_options INTERFACE -fsanitize=${COPPER_SANITIZE} -fno-omit-frame-pointer)

@@ -1,6 +1,6 @@
-// Coroutines: how an answer that takes several questions reads from top to bottom though no thread waits for it.
-// A coroutine belongs to the lane on which it began and is resumed on that thread only. An exception that leaves one
-// ends the process.
+// Coroutines: how an answer that takes several questions reads from top to bottom though no thread waits for
+// it. A coroutine belongs to the lane on which it began and is resumed on that thread only. An exception that
+// leaves one ends the process.
 #pragma once
 
 #include <coroutine>

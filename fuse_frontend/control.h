@@ -1,6 +1,6 @@
-// The control ioctl on the mount's root directory: how the `copper` command reaches the rank through the mount. Never
-// a file, which the page cache would answer. A reply longer than one record is fetched in pieces: `offset` 0 asks and
-// returns a `ticket`, further pieces name it. Plain records, no pointers.
+// The control ioctl on the mount's root directory: how the `copper` command reaches the rank through the
+// mount. Never a file, which the page cache would answer. A reply longer than one record is fetched in
+// pieces: `offset` 0 asks and returns a `ticket`, further pieces name it. Plain records, no pointers.
 #pragma once
 
 #include <linux/ioctl.h>
@@ -18,11 +18,11 @@ inline constexpr std::size_t piece_bytes = 7 * 1024;
 struct Exchange {
   std::uint32_t magic_in;
   std::uint32_t version_in;
-  std::uint32_t op;        // tree/ports.h ControlOp
-  std::uint32_t bytes;     // out: of this piece
-  std::uint64_t ticket;    // in, for offset > 0; out
-  std::uint64_t offset;    // in
-  std::uint64_t total;     // out: of the whole reply
+  std::uint32_t op;                    // tree/ports.h ControlOp
+  std::uint32_t bytes;                 // out: of this piece
+  std::uint64_t ticket;                // in, for offset > 0; out
+  std::uint64_t offset;                // in
+  std::uint64_t total;                 // out: of the whole reply
   std::array<char, piece_bytes> text;  // out
 };
 static_assert(sizeof(Exchange) <= 8192 - 72, "a request of the kernel with its headers has room for it");

@@ -4,9 +4,9 @@
 #include <cstddef>
 #include <span>
 
+#include "fuse_frontend/async.h"
 #include "fuse_frontend/control.h"
 #include "fuse_frontend/lane.h"
-#include "fuse_frontend/async.h"
 
 namespace copper {
 

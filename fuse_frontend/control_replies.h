@@ -13,8 +13,8 @@ class ControlReplies {
  public:
   using Text = std::shared_ptr<const std::string>;
 
-  std::uint64_t keep(Text text);             // returns its ticket, never 0
-  Text find(std::uint64_t ticket) const;     // null where it is not kept any more
+  std::uint64_t keep(Text text);          // returns its ticket, never 0
+  Text find(std::uint64_t ticket) const;  // null where it is not kept any more
 
  private:
   static constexpr std::size_t kept = 8;

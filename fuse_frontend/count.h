@@ -1,4 +1,5 @@
-// The front end's counters, in the segment's header, where the rank reads them for `copper stats`. Any thread.
+// The front end's counters, in the segment's header, where the rank reads them for `copper stats`. Any
+// thread.
 #pragma once
 
 #include <cstddef>

@@ -3,7 +3,7 @@
 
 #include <utility>
 
-#include "fuse_frontend/mount_table.h"
+#include "fuse_frontend/mounts.h"
 
 namespace copper {
 namespace {
@@ -13,7 +13,7 @@ StorageOptions storage_options(const DirectOptions& options) {
   storage.freshness = options.freshness;
   storage.threads = options.threads;
   storage.mounts = {options.mount};
-  for (const auto& mounted : mount_table()) {
+  for (const auto& mounted : mounts()) {
     if (mounted.type == copper_type) storage.mounts.push_back(mounted.path);
   }
   return storage;

@@ -1,5 +1,5 @@
-// Reading storage without the rank, for the time that it does not answer: by few threads, so that many nodes whose
-// ranks died do not fall on the file system at once. One thread; nothing here blocks.
+// Reading storage without the rank, for the time that it does not answer: by few threads, so that many nodes
+// whose ranks died do not fall on the file system at once. One thread; nothing here blocks.
 #pragma once
 
 #include <chrono>

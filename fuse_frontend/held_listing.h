@@ -1,5 +1,6 @@
-// One edition of a directory's listing, as far as its blocks are held. A value: a further block makes a new one, and
-// whoever reads one is not disturbed by others. Its bytes lie in the arena, leased, until the last holder lets go.
+// One edition of a directory's listing, as far as its blocks are held. A value: a further block makes a new
+// one, and whoever reads one is not disturbed by others. Its bytes lie in the arena, leased, until the last
+// holder lets go.
 #pragma once
 
 #include <cstdint>
@@ -18,8 +19,9 @@ class HeldListing {
  public:
   using Ref = std::shared_ptr<const HeldListing>;
 
-  // From block 0, as it was loaded: what rides along of directories (and of names that had just changed) counts until
-  // `rides_until`, and is not renewed with the listing. Null where the bytes are not block 0 of a listing.
+  // From block 0, as it was loaded: what rides along of directories (and of names that had just changed)
+  // counts until `rides_until`, and is not renewed with the listing. Null where the bytes are not block 0 of
+  // a listing.
   static Ref of(Bytes first, Tag tag, Instant rides_until);
   // With block n besides. Null where the bytes are not that block of this edition.
   Ref with(std::uint32_t n, Bytes block) const;

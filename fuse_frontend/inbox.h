@@ -1,4 +1,5 @@
-// What other threads leave for a lane to do: a request was interrupted, the kernel has been notified, a lease ended.
+// What other threads leave for a lane to do: a request was interrupted, the kernel has been notified, a lease
+// ended.
 #pragma once
 
 #include <functional>
@@ -15,9 +16,9 @@ class Inbox {
 
   Inbox();  // throws std::system_error
 
-  void leave(Item item);  // any thread; wakes the lane
-  void ring();            // any thread; only wakes it
-  void run();             // the lane's thread: does what was left, in order
+  void leave(Item item);                  // any thread; wakes the lane
+  void ring();                            // any thread; only wakes it
+  void run();                             // the lane's thread: does what was left, in order
   int fd() const { return bell_.get(); }  // readable when rung
 
  private:

@@ -57,7 +57,8 @@ Inodes::Inodes(Segment& segment) : segment_(segment), names_(16, Hash{this}, Equ
   links_.resize(records);
   for (std::uint32_t index = static_cast<std::uint32_t>(records); index-- > root_index + 1;) {
     if (!live(id_of(index)) || !live(record(index).parent)) {
-      record(index).state.store(static_cast<std::uint32_t>(segment::InodeState::free), std::memory_order_release);
+      record(index).state.store(static_cast<std::uint32_t>(segment::InodeState::free),
+                                std::memory_order_release);
       free_.push_back(index);
     } else {
       names_.insert(index);

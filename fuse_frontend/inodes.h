@@ -1,9 +1,11 @@
-// The kernel's nodeids: who they are, and how often the kernel has looked each up. The records lie in the segment, so
-// that a successor of this worker knows every inode that the kernel knows; what indexes them is private.
+// The kernel's nodeids: who they are, and how often the kernel has looked each up. The records lie in the
+// segment, so that a successor of this worker knows every inode that the kernel knows; what indexes them is
+// private.
 //
-// Nodeid 1 is the root, "/". A directory is named by its path and keeps its nodeid as long as it is known; anything
-// else is named by path and version, so that a changed file is another inode, and nobody meets a mixture. A nodeid is
-// free once the kernel has forgotten it and no child refers to it; it comes back with a generation never used before.
+// Nodeid 1 is the root, "/". A directory is named by its path and keeps its nodeid as long as it is known;
+// anything else is named by path and version, so that a changed file is another inode, and nobody meets a
+// mixture. A nodeid is free once the kernel has forgotten it and no child refers to it; it comes back with a
+// generation never used before.
 //
 // Any thread. Nothing here blocks for long: one mutex, never held over a call out.
 #pragma once
@@ -47,7 +49,8 @@ class Inodes {
   std::optional<Inode> inode(Nodeid id) const;  // nothing where the kernel should not know it
   Result<std::string> path(Nodeid id) const;    // ESTALE likewise, ENAMETOOLONG where it is too long
 
-  // The inode of a name as found: an old one or a new one, looked up once more. ENOMEM when the table is full.
+  // The inode of a name as found: an old one or a new one, looked up once more. ENOMEM when the table is
+  // full.
   Result<Inode> found(Nodeid parent, std::string_view name, const Attributes& attributes);
   // The kernel forgets `lookups` of them.
   struct Freed {

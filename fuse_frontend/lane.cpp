@@ -19,7 +19,8 @@ namespace {
 
 using segment::FuseCounter;
 
-constexpr auto watch_period = std::chrono::milliseconds{250};  // of lane 0, which tells a new rank of the mount
+constexpr auto watch_period =
+    std::chrono::milliseconds{250};  // of lane 0, which tells a new rank of the mount
 constexpr std::size_t requests_per_turn = 64;
 
 std::span<segment::RequestSlot> share(Segment& segment, std::uint32_t lane) {
@@ -66,7 +67,8 @@ void Lane::run() {
   }
 }
 
-// ---- requests ----------------------------------------------------------------------------------------------------
+// ---- requests
+// ----------------------------------------------------------------------------------------------------
 
 // False where there is none, or no slot for one.
 bool Lane::read_request() {
@@ -101,7 +103,8 @@ void Lane::serve(std::size_t slot, std::size_t bytes) {
 }
 
 Request Lane::accept(fuse_req_t request) {
-  return Request(request, *std::exchange(unclaimed_, std::nullopt), {slots_, inbox_, shared_.segment.header()});
+  return Request(request, *std::exchange(unclaimed_, std::nullopt),
+                 {slots_, inbox_, shared_.segment.header()});
 }
 
 void Lane::count_request(std::uint32_t opcode) {
@@ -136,7 +139,8 @@ void Lane::count_request(std::uint32_t opcode) {
   }
 }
 
-// ---- waiting -----------------------------------------------------------------------------------------------------
+// ---- waiting
+// -----------------------------------------------------------------------------------------------------
 
 // Only one of the lanes that listen is woken by a request.
 void Lane::listen(bool on) {
@@ -169,7 +173,8 @@ void Lane::sleep() {
 
 bool Lane::Notified::await_suspend(std::coroutine_handle<> waiter) {
   const auto wait = ++lane_.last_wait_;
-  if (!lane_.shared_.notifier.after([&lane = lane_, wait] { lane.inbox_.leave([&lane, wait] { lane.wake(wait); }); })) {
+  if (!lane_.shared_.notifier.after(
+          [&lane = lane_, wait] { lane.inbox_.leave([&lane, wait] { lane.wake(wait); }); })) {
     return false;
   }
   lane_.waits_.emplace(wait, waiter);
@@ -195,7 +200,8 @@ void Lane::wake_due(Instant now) {
   }
 }
 
-// ---- what the rank says ------------------------------------------------------------------------------------------
+// ---- what the rank says
+// ------------------------------------------------------------------------------------------
 
 void Lane::take_completions() {
   while (true) {
@@ -230,7 +236,8 @@ Result<View::DirectoryRef> Lane::directory(Nodeid id) {
 }
 
 void Lane::forget(Nodeid id, std::uint64_t lookups) {
-  for (const auto& freed : shared_.inodes.forget(id, lookups)) shared_.view.forget(freed.id, freed.generation);
+  for (const auto& freed : shared_.inodes.forget(id, lookups))
+    shared_.view.forget(freed.id, freed.generation);
 }
 
 }  // namespace copper

@@ -1,9 +1,11 @@
-// A lane: one thread that takes requests from the kernel, asks the rank, and replies when the answer is there. It
-// never blocks on a miss: an event loop over /dev/fuse, the lane's bell in the segment, and its inbox, with a
-// coroutine for each request that waits.
+// A lane: one thread that takes requests from the kernel, asks the rank, and replies when the answer is
+// there. It never blocks on a miss: an event loop over /dev/fuse, the lane's bell in the segment, and its
+// inbox, with a coroutine for each request that waits.
 //
 // Everything here runs on the lane's thread, unless it says otherwise.
 #pragma once
+
+#include <spdlog/logger.h>
 
 #include <coroutine>
 #include <cstdint>
@@ -13,10 +15,9 @@
 #include <unordered_map>
 #include <utility>
 
-#include <spdlog/logger.h>
-
 #include "fuse_frontend/clock.h"
 #include "fuse_frontend/control_replies.h"
+#include "fuse_frontend/count.h"
 #include "fuse_frontend/inbox.h"
 #include "fuse_frontend/inodes.h"
 #include "fuse_frontend/notifier.h"

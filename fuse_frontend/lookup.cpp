@@ -16,9 +16,9 @@ fuse_entry_param absent(Instant fresh_until) {
   return parameter;
 }
 
-// A directory's own attributes, rather than those that its parent's listing carried along: what is held of it is
-// renewed, so that whoever walks on inside meets what is there now.
-Async<Result<Own>> own_of(Lane& lane, Request& request, Inode inode, Found found) {
+// A directory's own attributes, rather than those that its parent's listing carried along: what is held of it
+// is renewed, so that whoever walks on inside meets what is there now.
+Async<Result<Own>> own_of(Lane& lane, Request& request, Inode inode, Resolved found) {
   auto directory = lane.directory(inode.id);
   if (!directory.ok()) co_return directory.error();
   auto& view = lane.shared().view;
@@ -32,7 +32,7 @@ Async<Result<Own>> own_of(Lane& lane, Request& request, Inode inode, Found found
 
 }  // namespace
 
-Timeouts timeouts(const Found& found, Instant now) {
+Timeouts timeouts(const Resolved& found, Instant now) {
   const auto fresh = seconds(left(found.fresh_until, now));
   const auto entry_fresh = seconds(left(found.entry_until, now));
   if (S_ISDIR(found.entry->attributes.mode)) return {fresh, entry_fresh};
@@ -61,37 +61,38 @@ Task lookup(Lane& lane, Request request, Nodeid parent, std::string name) {
     request.error(Errno{ENAMETOOLONG});
     co_return;
   }
-  auto found = co_await find(lane, request, *directory, name);
-  if (!found.ok()) {
-    request.error(found.error());
+  auto answer = co_await find(lane, request, *directory, name);
+  if (!answer.ok()) {
+    request.error(answer.error());
     co_return;
   }
-  if (!found->entry) {
-    request.entry(absent(found->fresh_until));
+  auto found = std::move(answer).value();
+  if (!found.entry) {
+    request.entry(absent(found.fresh_until));
     co_return;
   }
   // The lookup count rises before the reply that tells of it.
-  const auto inode = lane.shared().inodes.found(parent, name, found->entry->attributes);
+  const auto inode = lane.shared().inodes.found(parent, name, found.entry->attributes);
   if (!inode.ok()) {
     request.error(inode.error());
     co_return;
   }
   if (inode->is_directory()) {
-    auto own = co_await own_of(lane, request, *inode, *found);
+    auto own = co_await own_of(lane, request, *inode, found);
     if (!own.ok()) {
       if (own.error() == Errno{ESTALE}) lane.shared().view.expire(*directory);
       lane.forget(inode->id, 1);
       request.error(own.error());
       co_return;
     }
-    found->entry->attributes = own->attributes;
-    found->entry_until = own->fresh_until;
+    found.entry->attributes = own->attributes;
+    found.entry_until = own->fresh_until;
   }
-  const auto parameter = as_parameter(*inode, found->entry->attributes, timeouts(*found, clock_now()));
+  const auto parameter = as_parameter(*inode, found.entry->attributes, timeouts(found, clock_now()));
   if (!request.entry(parameter)) {
     lane.forget(inode->id, 1);
-  } else if (found->listed) {
-    check_edition(lane, *directory, found->edition, name);
+  } else if (found.listed) {
+    check_edition(lane, *directory, found.edition, name);
   }
 }
 

@@ -1,5 +1,5 @@
-// The kernel's questions about names and inodes: lookup, getattr, readlink. Coroutines of the lane that read the
-// request; each replies exactly once.
+// The kernel's questions about names and inodes: lookup, getattr, readlink. Coroutines of the lane that read
+// the request; each replies exactly once.
 #pragma once
 
 #include <string>
@@ -17,7 +17,7 @@ struct Timeouts {
   double name = 0;
   double attributes = 0;
 };
-Timeouts timeouts(const Found& found, Instant now);  // of a name that is there
+Timeouts timeouts(const Resolved& found, Instant now);  // of a name that is there
 fuse_entry_param as_parameter(const Inode& inode, const Attributes& attributes, const Timeouts& timeouts);
 
 }  // namespace copper

@@ -26,7 +26,8 @@ timespec as_timespec(std::int64_t ns) {
   return {.tv_sec = seconds, .tv_nsec = rest};
 }
 
-// Whether the listing shows that a child is still what the kernel knows. A directory is named by its path alone.
+// Whether the listing shows that a child is still what the kernel knows. A directory is named by its path
+// alone.
 bool same_as_listed(const HeldListing& listing, const Inode& child) {
   const auto sought = listing.find(child.name);
   if (!sought.name || (sought.name->type & S_IFMT) != (child.mode & S_IFMT)) return false;
@@ -44,10 +45,12 @@ void drop_children(Lane& lane, const View::Directory& directory, const HeldListi
   shared.notifier.inode(directory.id());
 }
 
-Async<Result<Found>> look_up(Lane& lane, Request& request, View::DirectoryRef directory, std::string name) {
+Async<Result<Resolved>> look_up(Lane& lane, Request& request, View::DirectoryRef directory,
+                                std::string name) {
   Asked asked(lane.questions(), request, Key::entry(join_path(directory->path(), name)));
   const auto answered = co_await asked;
-  Found found{.fresh_until = answered.fresh_until, .entry_until = answered.fresh_until};
+  Resolved found;
+  found.fresh_until = found.entry_until = answered.fresh_until;
   if (!answered.value.ok()) {
     if (answered.value.error() == Errno{ENOENT}) co_return found;
     co_return answered.value.error();
@@ -76,11 +79,12 @@ struct stat as_stat(const Attributes& attributes) {
   return st;
 }
 
-Found as_listed(const Listed& listed, const std::optional<Name>& name) {
-  Found found{.listed = true,
-              .edition = listed.listing->edition(),
-              .fresh_until = listed.fresh_until,
-              .entry_until = std::min(listed.listing->rides_until(), listed.fresh_until)};
+Resolved as_listed(const Listed& listed, const std::optional<Name>& name) {
+  Resolved found;
+  found.listed = true;
+  found.edition = listed.listing->edition();
+  found.fresh_until = listed.fresh_until;
+  found.entry_until = std::min(listed.listing->rides_until(), listed.fresh_until);
   if (!name || !name->entry) return found;
   const bool lasts = !is_directory(*name->entry) && !name->entry->racy;
   if (lasts || listed.loaded || clock_now() < found.entry_until) {
@@ -124,7 +128,7 @@ Async<Result<HeldListing::Ref>> extend(Lane& lane, Request& request, View::Direc
   co_return more;
 }
 
-Async<Result<Found>> find(Lane& lane, Request& request, View::DirectoryRef directory, std::string name) {
+Async<Result<Resolved>> find(Lane& lane, Request& request, View::DirectoryRef directory, std::string name) {
   auto& view = lane.shared().view;
   const bool worth_listing = view.worth_listing(directory, name);
   const auto held = view.held(directory);
@@ -154,12 +158,12 @@ Async<Result<Found>> find(Lane& lane, Request& request, View::DirectoryRef direc
     const auto found = as_listed(listed, sought.name);
     if (!found.entry && sought.name) {
       auto looked = co_await look_up(lane, request, directory, std::move(name));
-      if (looked.ok() && looked->entry) {
-        looked->listed = true;
-        looked->edition = found.edition;
-        if (!is_directory(*looked->entry)) looked->fresh_until = found.fresh_until;
-      }
-      co_return looked;
+      if (!looked.ok() || !looked->entry) co_return looked;
+      auto both = std::move(looked).value();
+      both.listed = true;
+      both.edition = found.edition;
+      if (!is_directory(*both.entry)) both.fresh_until = found.fresh_until;
+      co_return both;
     }
     if (!asked) lane.count(FuseCounter::fuse_from_view);
     co_return found;
@@ -225,7 +229,8 @@ void version_gone(Lane& lane, const Inode& inode) {
   shared.notifier.entry(inode.parent, inode.name);
 }
 
-void check_edition(Lane& lane, const View::DirectoryRef& directory, std::uint64_t edition, const std::string& name) {
+void check_edition(Lane& lane, const View::DirectoryRef& directory, std::uint64_t edition,
+                   const std::string& name) {
   const auto listing = lane.shared().view.held(directory).listing;
   if (!listing || listing->edition() != edition) lane.shared().notifier.entry(directory->id(), name);
 }

@@ -1,8 +1,9 @@
-// What directories and names are, as far as is held, else by asking: the steps that lookup, getattr, readlink and
-// readdir have in common. Coroutines of a lane; the request is the one that waits.
+// What directories and names are, as far as is held, else by asking: the steps that lookup, getattr, readlink
+// and readdir have in common. Coroutines of a lane; the request is the one that waits.
 //
-// When a directory turns out to have changed, the children that the kernel knows and that are not what they were are
-// dropped from its cache through the notifier; those that live for the job are seen to change in no other way.
+// When a directory turns out to have changed, the children that the kernel knows and that are not what they
+// were are dropped from its cache through the notifier; those that live for the job are seen to change in no
+// other way.
 #pragma once
 
 #include <cstdint>
@@ -19,20 +20,20 @@ inline constexpr double job_seconds = 10.0 * 365 * 24 * 3600;
 // A replying path waits at most so long for the notifier.
 inline constexpr auto notifier_patience = std::chrono::milliseconds{50};
 
-struct Found {
-  std::optional<Entry> entry;   // nothing: absent
-  bool listed = false;          // a listing knows the name, so a non-directory stays until the listing changes
-  bool rode_along = false;      // the entry is the listing's, not an answer of its own
-  std::uint64_t edition = 0;    // of the listing
-  Instant fresh_until{};        // of the name: present or absent
-  Instant entry_until{};        // of the attributes, where the name is a directory or has just changed
+struct Resolved {
+  std::optional<Entry> entry;  // nothing: absent
+  bool listed = false;         // a listing knows the name, so a non-directory stays until the listing changes
+  bool rode_along = false;     // the entry is the listing's, not an answer of its own
+  std::uint64_t edition = 0;   // of the listing
+  Instant fresh_until{};       // of the name: present or absent
+  Instant entry_until{};       // of the attributes, where the name is a directory or has just changed
 };
 
 // A name of a directory. Errors: storage's.
-Async<Result<Found>> find(Lane& lane, Request& request, View::DirectoryRef directory, std::string name);
+Async<Result<Resolved>> find(Lane& lane, Request& request, View::DirectoryRef directory, std::string name);
 
-// A directory's own attributes, renewed with its listing where one is held. Waits, a moment, for the kernel to drop
-// what has changed inside.
+// A directory's own attributes, renewed with its listing where one is held. Waits, a moment, for the kernel
+// to drop what has changed inside.
 Async<Result<Own>> freshen(Lane& lane, Request& request, View::DirectoryRef directory);
 
 // A listing, asked for. `loaded`: read anew, not renewed.
@@ -42,22 +43,26 @@ struct Listed {
   bool loaded = false;
 };
 Async<Result<Listed>> list(Lane& lane, Request& request, View::DirectoryRef directory);
-// What a listing says of a name that it has, or (nothing) of an absent one. No entry for a name: it is to be looked
-// up, for attributes did not ride along, or are of a directory or of a name in motion and not as fresh as the listing.
-Found as_listed(const Listed& listed, const std::optional<Name>& name);
+// What a listing says of a name that it has, or (nothing) of an absent one. No entry for a name: it is to be
+// looked up, for attributes did not ride along, or are of a directory or of a name in motion and not as fresh
+// as the listing.
+Resolved as_listed(const Listed& listed, const std::optional<Name>& name);
 // With block n besides. ESTALE where its edition is no more.
 Async<Result<HeldListing::Ref>> extend(Lane& lane, Request& request, View::DirectoryRef directory,
                                        HeldListing::Ref listing, std::uint32_t n);
 
-// The entry of an inode that is no directory, of exactly its version: ESTALE where that is no more, and then the
-// kernel is told.
+// The entry of an inode that is no directory, of exactly its version: ESTALE where that is no more, and then
+// the kernel is told.
 Async<Result<Entry>> entry_of(Lane& lane, Request& request, Inode inode);
 
-// An inode's version is gone: what is held of its name is to be asked for again, and the kernel looks it up anew.
+// An inode's version is gone: what is held of its name is to be asked for again, and the kernel looks it up
+// anew.
 void version_gone(Lane& lane, const Inode& inode);
 
-// Where a listing was replaced while a reply from it was on its way to the kernel, the name is to be looked up again.
-void check_edition(Lane& lane, const View::DirectoryRef& directory, std::uint64_t edition, const std::string& name);
+// Where a listing was replaced while a reply from it was on its way to the kernel, the name is to be looked
+// up again.
+void check_edition(Lane& lane, const View::DirectoryRef& directory, std::uint64_t edition,
+                   const std::string& name);
 
 struct stat as_stat(const Attributes& attributes);
 

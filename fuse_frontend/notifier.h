@@ -1,6 +1,6 @@
-// Tells the kernel to drop what it caches. A thread of its own, which answers no request and holds no lock or lease: the
-// kernel may make it wait for a lock that a caller of the mount holds until we reply. So replies never wait for it
-// unboundedly.
+// Tells the kernel to drop what it caches. A thread of its own, which answers no request and holds no lock or
+// lease: the kernel may make it wait for a lock that a caller of the mount holds until we reply. So replies
+// never wait for it unboundedly.
 #pragma once
 
 #include <condition_variable>
@@ -26,7 +26,8 @@ class Notifier {
   void entry(Nodeid parent, std::string name);  // the dentry, and what it leads to
   void inode(Nodeid id);                        // attributes, and pages: of a directory the cached names
 
-  // Calls `then` on the notifier's thread after all that was said before. False, and no call, where that is done.
+  // Calls `then` on the notifier's thread after all that was said before. False, and no call, where that is
+  // done.
   bool after(std::function<void()> then);
 
  private:

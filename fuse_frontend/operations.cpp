@@ -1,5 +1,6 @@
-// See operations.h. What is not in the table libfuse answers with ENOSYS: extended attributes, locks (which then stay in
-// the kernel), lseek (whose holes the kernel then makes up itself), access (the kernel checks permissions).
+// See operations.h. What is not in the table libfuse answers with ENOSYS: extended attributes, locks (which
+// then stay in the kernel), lseek (whose holes the kernel then makes up itself), access (the kernel checks
+// permissions).
 #include "fuse_frontend/operations.h"
 
 #include <cstring>
@@ -77,8 +78,9 @@ void on_statfs(fuse_req_t request, fuse_ino_t id) {
 void on_ioctl(fuse_req_t request, fuse_ino_t id, unsigned command, void*, fuse_file_info*, unsigned flags,
               const void* in, std::size_t in_bytes, std::size_t out_bytes) {
   control::Exchange exchange;
-  if (id != root_nodeid || (flags & FUSE_IOCTL_DIR) == 0 || command != static_cast<unsigned>(control::request) ||
-      in == nullptr || in_bytes != sizeof exchange || out_bytes != sizeof exchange) {
+  if (id != root_nodeid || (flags & FUSE_IOCTL_DIR) == 0 ||
+      command != static_cast<unsigned>(control::request) || in == nullptr || in_bytes != sizeof exchange ||
+      out_bytes != sizeof exchange) {
     fuse_reply_err(request, ENOTTY);
     return;
   }

@@ -1,4 +1,5 @@
-// libfuse's table of operations: each finds the lane on whose thread it runs, accepts the request and hands it over.
+// libfuse's table of operations: each finds the lane on whose thread it runs, accepts the request and hands
+// it over.
 #pragma once
 
 #include "fuse_frontend/fuse.h"

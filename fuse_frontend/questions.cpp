@@ -17,14 +17,14 @@ using segment::PostRecord;
 
 namespace {
 
-constexpr auto dead_after = std::chrono::seconds{2};         // without a turn of the rank
+constexpr auto dead_after = std::chrono::seconds{2};           // without a turn of the rank
 constexpr auto watch_period = std::chrono::milliseconds{100};  // while an answer is outstanding
 constexpr auto retry_period = std::chrono::milliseconds{1};    // while the ring is full
 
 }  // namespace
 
-// Where bytes that are let go end their lease: at once on the lane's thread, through its inbox on any other. Shared
-// with the bytes, so that it is there as long as one of them.
+// Where bytes that are let go end their lease: at once on the lane's thread, through its inbox on any other.
+// Shared with the bytes, so that it is there as long as one of them.
 class Questions::Leases {
  public:
   Leases(Questions& questions, Inbox& inbox) : questions_(questions), inbox_(inbox) {}
@@ -55,7 +55,8 @@ Questions::Questions(Segment& segment, Inbox& inbox, std::shared_ptr<spdlog::log
       leases_(std::make_shared<Leases>(*this, inbox)),
       service_generation_(segment.header().service_generation.load(std::memory_order_acquire)) {}
 
-// ---- asking ------------------------------------------------------------------------------------------------------
+// ---- asking
+// ------------------------------------------------------------------------------------------------------
 
 void Questions::ask(Asked& asked) {
   if (!rank_lives(clock_now())) return ask_directly(asked);
@@ -63,7 +64,8 @@ void Questions::ask(Asked& asked) {
   asked.where_ = Asked::Where::rank;
   waiting_.emplace(asked.client_, &asked);
   if (asked.op_) {
-    post(Post{.kind = PostKind::control, .client = asked.client_, .op = static_cast<std::uint32_t>(*asked.op_)});
+    post(Post{
+        .kind = PostKind::control, .client = asked.client_, .op = static_cast<std::uint32_t>(*asked.op_)});
   } else {
     count(segment_.header(), segment::FuseCounter::fuse_asked);
     post(Post{.kind = PostKind::ask, .client = asked.client_, .key = asked.key_, .have = asked.have_});
@@ -78,7 +80,8 @@ void Questions::ask_directly(Asked& asked) {
   }
   if (!direct_) {
     auto options = options_.direct;
-    options.freshness = std::chrono::milliseconds{segment_.header().freshness_ms.load(std::memory_order_relaxed)};
+    options.freshness =
+        std::chrono::milliseconds{segment_.header().freshness_ms.load(std::memory_order_relaxed)};
     direct_ = std::make_unique<Direct>(options, [&inbox = inbox_] { inbox.ring(); });
   }
   count(segment_.header(), segment::FuseCounter::fuse_direct);
@@ -129,7 +132,8 @@ bool Questions::write(const Post& post) {
   return true;
 }
 
-// ---- answers -----------------------------------------------------------------------------------------------------
+// ---- answers
+// -----------------------------------------------------------------------------------------------------
 
 std::vector<Noticed> Questions::completions() {
   std::vector<Noticed> notices;
@@ -196,16 +200,19 @@ std::optional<Bytes> Questions::leased(const CompletionRecord& record) {
     return std::nullopt;
   }
   const auto& header = *reinterpret_cast<const segment::BlockHeader*>(arena.data() + record.block);
-  const auto room = std::min<std::uint64_t>(header.span.load(std::memory_order_acquire), committed - record.block);
+  const auto room =
+      std::min<std::uint64_t>(header.span.load(std::memory_order_acquire), committed - record.block);
   const auto offset = segment::data_offset(header.path_bytes);
-  if (header.magic != segment::block_magic || offset > room || record.bytes > room - offset) return std::nullopt;
+  if (header.magic != segment::block_magic || offset > room || record.bytes > room - offset)
+    return std::nullopt;
   const std::shared_ptr<const std::byte> data(
       arena.data() + record.block + offset,
       [leases = leases_, block = record.block](const std::byte*) { leases->end(block); });
   return Bytes(data, record.bytes);
 }
 
-// ---- the rank's life ---------------------------------------------------------------------------------------------
+// ---- the rank's life
+// ---------------------------------------------------------------------------------------------
 
 bool Questions::rank_lives(Instant now) const {
   const Instant seen{Duration{
@@ -225,7 +232,8 @@ void Questions::watch(Instant now) {
   service_generation_ = generation;
   const bool lives = rank_lives(now);
   if (lives != lived_) {
-    log_->warn("{}", lives ? "the rank answers again" : "the rank shows no sign of life: reading storage directly");
+    log_->warn("{}",
+               lives ? "the rank answers again" : "the rank shows no sign of life: reading storage directly");
     lived_ = lives;
   }
   if (another || !lives) {
@@ -254,7 +262,8 @@ void Questions::watch(Instant now) {
   while (!unposted_.empty() && write(unposted_.front())) unposted_.pop_front();
 }
 
-// ---- one question ------------------------------------------------------------------------------------------------
+// ---- one question
+// ------------------------------------------------------------------------------------------------
 
 Asked::Asked(Questions& questions, Request& request, Key key, Tag have)
     : questions_(questions), request_(request), key_(std::move(key)), have_(have) {

@@ -1,9 +1,12 @@
 // What a lane has asked of the rank and has not been told yet: posts on the lane's ring, completions from it.
 //
-// One thread, the lane's; bytes that came from the rank may be let go on any. Every wait is bounded: where the rank
-// shows no sign of life, or has no room, the question goes to storage directly (direct.h); where another rank took
-// the segment over, it is posted again. A completion nobody waits for any more ends the lease it came with.
+// One thread, the lane's; bytes that came from the rank may be let go on any. Every wait is bounded: where
+// the rank shows no sign of life, or has no room, the question goes to storage directly (direct.h); where
+// another rank took the segment over, it is posted again. A completion nobody waits for any more ends the
+// lease it came with.
 #pragma once
+
+#include <spdlog/logger.h>
 
 #include <coroutine>
 #include <cstdint>
@@ -14,8 +17,6 @@
 #include <thread>
 #include <unordered_map>
 #include <vector>
-
-#include <spdlog/logger.h>
 
 #include "fuse_frontend/direct.h"
 #include "fuse_frontend/inbox.h"
@@ -70,7 +71,7 @@ class Questions {
   struct Post {
     segment::PostKind kind{};
     std::uint64_t client = 0;
-    Key key;
+    Key key{};
     Tag have = 0;
     std::uint32_t op = 0;
     std::uint64_t block = 0;
@@ -95,7 +96,7 @@ class Questions {
   PostProducer posts_;
   CompletionConsumer completions_;
   std::shared_ptr<Leases> leases_;
-  std::deque<Post> unposted_;                         // while the ring is full
+  std::deque<Post> unposted_;                          // while the ring is full
   std::unordered_map<std::uint64_t, Asked*> waiting_;  // by client
   std::uint32_t last_number_ = 0;
   std::uint32_t service_generation_;
@@ -103,8 +104,8 @@ class Questions {
   std::unique_ptr<Direct> direct_;  // made when it is first needed
 };
 
-// One question, asked when this is made, awaited at most once. When it goes unanswered, nobody waits any more. An
-// interrupted request gets EINTR.
+// One question, asked when this is made, awaited at most once. When it goes unanswered, nobody waits any
+// more. An interrupted request gets EINTR.
 class Asked {
  public:
   Asked(Questions& questions, Request& request, Key key, Tag have = 0);

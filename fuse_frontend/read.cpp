@@ -16,8 +16,8 @@ using limits::block_bytes;
 // The kernel is told that the version is gone before the reader is, so that the next open meets the new one.
 constexpr auto stale_patience = std::chrono::milliseconds{100};
 
-// The part of block n that the range [from, to) of the file asks for; nothing where the block is not as long as the
-// version says.
+// The part of block n that the range [from, to) of the file asks for; nothing where the block is not as long
+// as the version says.
 std::optional<iovec> piece(const Bytes& block, std::uint64_t n, std::uint64_t file_bytes, std::uint64_t from,
                            std::uint64_t to) {
   const auto start = n * block_bytes;
@@ -45,7 +45,9 @@ Task read(Lane& lane, Request request, Nodeid id, std::size_t size, off_t offset
   }
   const auto first = from / block_bytes;
   const auto last = (to - 1) / block_bytes;  // first, or the next
-  const auto key = [&](std::uint64_t n) { return Key::file_block(*path, static_cast<std::uint32_t>(n), inode->version); };
+  const auto key = [&](std::uint64_t n) {
+    return Key::file_block(*path, static_cast<std::uint32_t>(n), inode->version);
+  };
   Asked asked(lane.questions(), request, key(first));
   std::optional<Asked> asked_next;
   if (last > first) asked_next.emplace(lane.questions(), request, key(last));
@@ -54,7 +56,10 @@ Task read(Lane& lane, Request request, Nodeid id, std::size_t size, off_t offset
   std::array<iovec, 2> pieces;
   std::size_t count = 0;
   answers[0] = co_await asked;
-  if (asked_next && answers[0].value.ok()) answers[1] = co_await *asked_next;
+  if (asked_next && answers[0].value.ok()) {
+    auto& next = *asked_next;
+    answers[1] = co_await next;
+  }
   for (auto n = first; n <= last; ++n, ++count) {
     const auto& value = answers[count].value;
     const auto part = value.ok() ? piece(*value, n, file_bytes, from, to) : std::nullopt;

@@ -1,4 +1,5 @@
-// The kernel's questions about contents and space: read, statfs. Bytes go from the arena to the kernel in one copy.
+// The kernel's questions about contents and space: read, statfs. Bytes go from the arena to the kernel in one
+// copy.
 #pragma once
 
 #include <sys/types.h>

@@ -24,7 +24,8 @@ class Page {
 
   bool empty() const { return used_ == 0; }
 
-  // False where the page is full. `inode`, where there are attributes to carry along; its lookup count has risen.
+  // False where the page is full. `inode`, where there are attributes to carry along; its lookup count has
+  // risen.
   bool plain(const char* name, std::uint64_t cookie, std::uint64_t ino, std::uint32_t type) {
     fuse_entry_param parameter{};
     parameter.attr.st_ino = ino;

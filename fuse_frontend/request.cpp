@@ -8,8 +8,9 @@
 
 namespace copper {
 
-// Shared with an interruption that is under way on another thread. `paid` decides who replies; only that one touches
-// `request`, and the lane first waits for a running interruption to have lost (fuse_req_interrupt_func does so).
+// Shared with an interruption that is under way on another thread. `paid` decides who replies; only that one
+// touches `request`, and the lane first waits for a running interruption to have lost
+// (fuse_req_interrupt_func does so).
 struct Request::Debt : std::enable_shared_from_this<Debt> {
   Debt(fuse_req_t raw, std::size_t number, const Place& at) : request(raw), slot(number), place(at) {}
 
@@ -42,8 +43,8 @@ bool Request::pay(const std::function<int(fuse_req_t)>& reply) {
   return taken;
 }
 
-// libfuse may call on_interrupt from within the registration, and then no reply is allowed there: it would free the
-// request under libfuse's hands.
+// libfuse may call on_interrupt from within the registration, and then no reply is allowed there: it would
+// free the request under libfuse's hands.
 bool Request::waits_for(Asked& asked) {
   auto& debt = *debt_;
   debt.waits_for = &asked;
@@ -59,8 +60,9 @@ bool Request::waits_for(Asked& asked) {
 
 void Request::waits_no_more() { debt_->waits_for = nullptr; }
 
-// On the thread of any lane, under libfuse's lock of this request. The lane cannot let go of the debt meanwhile: it
-// first pays, and pay() waits for that lock, or finds `paid` set, which is done here with a reference held.
+// On the thread of any lane, under libfuse's lock of this request. The lane cannot let go of the debt
+// meanwhile: it first pays, and pay() waits for that lock, or finds `paid` set, which is done here with a
+// reference held.
 void Request::on_interrupt(fuse_req_t request, void* data) {
   auto& debt = *static_cast<Debt*>(data);
   if (debt.registering.load() == std::this_thread::get_id()) {

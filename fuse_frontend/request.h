@@ -1,7 +1,8 @@
 // A request of the kernel: the debt of exactly one reply. Whoever destroys it unpaid pays with EIO.
 //
-// Moved and paid on its lane's thread; one other hand may pay: the thread that reads the kernel's INTERRUPT replies
-// EINTR at once, and the lane then gives up the question that the request waits for (its fetch goes on at the rank).
+// Moved and paid on its lane's thread; one other hand may pay: the thread that reads the kernel's INTERRUPT
+// replies EINTR at once, and the lane then gives up the question that the request waits for (its fetch goes
+// on at the rank).
 #pragma once
 
 #include <sys/statvfs.h>
@@ -49,8 +50,8 @@ class Request {
   friend class Asked;
   struct Debt;
 
-  // The question that the request is about to wait for. From the first on the request can be interrupted; false where
-  // it has been already.
+  // The question that the request is about to wait for. From the first on the request can be interrupted;
+  // false where it has been already.
   bool waits_for(Asked& asked);
   void waits_no_more();
 

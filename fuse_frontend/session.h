@@ -1,5 +1,5 @@
-// A worker's libfuse session: it parses requests and writes replies, and never reads, mounts or unmounts. Any thread may
-// process requests once INIT is answered.
+// A worker's libfuse session: it parses requests and writes replies, and never reads, mounts or unmounts. Any
+// thread may process requests once INIT is answered.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,6 @@
-// A lane's share of the segment's request slots. The kernel's requests are read straight into them, and a slot stays
-// occupied until its request has been replied to, so that a dead worker's successor finds what it owed.
+// A lane's share of the segment's request slots. The kernel's requests are read straight into them, and a
+// slot stays occupied until its request has been replied to, so that a dead worker's successor finds what it
+// owed.
 //
 // One thread, the lane's; except answered(): any.
 #pragma once
@@ -23,8 +24,8 @@ class Slots {
   std::span<std::byte> bytes(std::size_t slot) { return share_[slot].request; }
 
   void occupied(std::size_t slot, std::size_t bytes);  // a request was read into it
-  void answered(std::size_t slot);                     // its reply was written: nobody has to know it any more
-  void give_back(std::size_t slot);                    // it may be taken again
+  void answered(std::size_t slot);   // its reply was written: nobody has to know it any more
+  void give_back(std::size_t slot);  // it may be taken again
 
   bool empty() const { return free_.empty(); }
 

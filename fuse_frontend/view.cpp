@@ -49,7 +49,8 @@ bool View::worth_listing(const DirectoryRef& directory, std::string_view name) {
   const std::lock_guard lock(mutex_);
   auto& asked = directory->asked_;
   auto& names = directory->names_asked_;
-  if (names <= asked.size() && std::find(asked.begin(), asked.begin() + names, hash) == asked.begin() + names) {
+  if (names <= asked.size() &&
+      std::find(asked.begin(), asked.begin() + names, hash) == asked.begin() + names) {
     if (names < asked.size()) asked[names] = hash;
     ++names;
   }
@@ -69,8 +70,9 @@ bool View::listed(const DirectoryRef& directory, HeldListing::Ref listing, Insta
   const std::lock_guard lock(mutex_);
   if (directory->listing_ && fresh_until < directory->fresh_until_) return false;
   const bool changed =
-      directory->listing_ ? directory->listing_->edition() != listing->edition()
-                          : directory->own_ && (directory->own_racy_ || directory->own_->attributes != listing->directory());
+      directory->listing_
+          ? directory->listing_->edition() != listing->edition()
+          : directory->own_ && (directory->own_racy_ || directory->own_->attributes != listing->directory());
   directory->own_ = Own{listing->directory(), fresh_until};
   directory->own_racy_ = listing->racy();
   directory->fresh_until_ = fresh_until;
@@ -100,8 +102,8 @@ void View::renewed(const DirectoryRef& directory, const HeldListing::Ref& listin
   directory->own_racy_ = listing->racy();
 }
 
-HeldListing::Ref View::extended(const DirectoryRef& directory, const HeldListing::Ref& listing, std::uint32_t n,
-                                Bytes block) {
+HeldListing::Ref View::extended(const DirectoryRef& directory, const HeldListing::Ref& listing,
+                                std::uint32_t n, Bytes block) {
   std::vector<HeldListing::Ref> dropped;
   HeldListing::Ref former;
   const std::lock_guard lock(mutex_);

@@ -1,8 +1,9 @@
-// What the front end holds of directories, so that most names are answered without a question, present or absent.
+// What the front end holds of directories, so that most names are answered without a question, present or
+// absent.
 //
-// A directory's attributes, its listing and its absent names share one freshness. What is held outlives it, to be
-// renewed ("unchanged?") or compared with. Listings held are bounded by bytes: the least recently used go, and
-// with them their leases; attributes stay.
+// A directory's attributes, its listing and its absent names share one freshness. What is held outlives it,
+// to be renewed ("unchanged?") or compared with. Listings held are bounded by bytes: the least recently used
+// go, and with them their leases; attributes stay.
 //
 // Any thread. One mutex, never held over a call out; answers older than what is held are not taken in.
 #pragma once
@@ -43,7 +44,7 @@ class View {
   struct Held {
     HeldListing::Ref listing;  // null: none
     std::optional<Own> own;
-    Instant fresh_until{};     // of the listing
+    Instant fresh_until{};  // of the listing
   };
   Held held(const DirectoryRef& directory);
 
@@ -80,7 +81,8 @@ class View {
 
 class View::Directory {
  public:
-  Directory(const Inode& inode, std::string path) : id_(inode.id), generation_(inode.generation), path_(std::move(path)) {}
+  Directory(const Inode& inode, std::string path)
+      : id_(inode.id), generation_(inode.generation), path_(std::move(path)) {}
 
   Nodeid id() const { return id_; }
   const std::string& path() const { return path_; }

@@ -10,6 +10,8 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <latch>
+#include <mutex>
 #include <stdexcept>
 #include <system_error>
 #include <thread>
@@ -34,14 +36,18 @@ class Threads final : public Lanes {
     throw std::logic_error("a request outside of the lanes");
   }
   // On the lane's thread, before any of them runs.
-  void add(pthread_t id, Lane* lane) { threads_.push_back({id, lane}); }
+  void add(pthread_t id, Lane* lane) {
+    const std::lock_guard lock(adding_);
+    threads_.push_back({id, lane});
+  }
 
  private:
   struct Thread {
     pthread_t id;
     Lane* lane;
   };
-  std::vector<Thread> threads_;
+  std::mutex adding_;
+  std::vector<Thread> threads_;  // constant once they run
 };
 
 bool wait_for_request(int device) {
@@ -52,7 +58,8 @@ bool wait_for_request(int device) {
   return (readable.revents & POLLIN) != 0;
 }
 
-// Into a slot, like every request, so that a dead worker leaves no doubt whether the kernel has been answered.
+// Into a slot, like every request, so that a dead worker leaves no doubt whether the kernel has been
+// answered.
 bool initialize(Session& session, int device, segment::RequestSlot& slot) {
   while (wait_for_request(device)) {
     const auto got = ::read(device, slot.request.data(), slot.request.size());
@@ -74,7 +81,8 @@ void raise_read_ahead(const std::string& device, spdlog::logger& log) {
   if (!file) log.debug("read-ahead stays at the kernel's default");
 }
 
-bool serve(Segment& segment, int device, const WorkerOptions& options, const std::shared_ptr<spdlog::logger>& log) {
+bool serve(Segment& segment, int device, const WorkerOptions& options,
+           const std::shared_ptr<spdlog::logger>& log) {
   auto& header = segment.header();
   const auto generation = header.worker_generation.load() + 1;
   header.worker_pid.store(static_cast<std::uint32_t>(::getpid()));
@@ -89,36 +97,35 @@ bool serve(Segment& segment, int device, const WorkerOptions& options, const std
   Notifier notifier(session.get(), header);
   ControlReplies control;
   const Shared shared{segment, session.get(), device, inodes, view, notifier, control, log};
-  header.mount_state.store(static_cast<std::uint32_t>(segment::MountState::mounted), std::memory_order_release);
+  header.mount_state.store(static_cast<std::uint32_t>(segment::MountState::mounted),
+                           std::memory_order_release);
   log->info("worker {} serves {} with {} lane(s)", generation, options.mount, header.lanes);
 
-  std::mutex starting;
-  std::unique_lock not_yet(starting);
+  std::latch known(header.lanes);  // each lane, to all
   std::vector<std::thread> threads;
   for (std::uint32_t number = 0; number < header.lanes; ++number) {
     threads.emplace_back([&, number] {
-      Questions::Options questions{.lane = number, .generation = generation};
-      questions.direct = {.freshness = {}, .threads = std::max<std::size_t>(1, direct_threads / header.lanes), .mount = options.mount};
-      Lane lane(shared, questions);
-      {
-        const std::lock_guard added(starting);
-        lanes.add(pthread_self(), &lane);
-      }
+      Lane lane(shared, {.lane = number,
+                         .generation = generation,
+                         .direct = {.threads = std::max<std::size_t>(1, direct_threads / header.lanes),
+                                    .mount = options.mount}});
+      lanes.add(pthread_self(), &lane);
+      known.arrive_and_wait();
       lane.run();
-      // The mount is gone; other threads may still be inside the kernel or wait for what never comes.
+      // The other threads may be inside the kernel, or wait for what never comes: this is everybody's end.
       log->info("the mount is gone");
       log->flush();
       ::_exit(0);
     });
   }
-  not_yet.unlock();
   for (auto& thread : threads) thread.join();
   return true;
 }
 
 }  // namespace
 
-void work(Segment& segment, int fuse_device, const WorkerOptions& options, std::shared_ptr<spdlog::logger> log) {
+void work(Segment& segment, int fuse_device, const WorkerOptions& options,
+          std::shared_ptr<spdlog::logger> log) {
   try {
     const int flags = ::fcntl(fuse_device, F_GETFL);
     if (flags < 0 || ::fcntl(fuse_device, F_SETFL, flags | O_NONBLOCK) != 0) {

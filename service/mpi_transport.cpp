@@ -1,6 +1,7 @@
 // See mpi_transport.h.
 #include "service/mpi_transport.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <deque>
@@ -85,6 +86,11 @@ class MpiTransport::Impl {
   }
 
   bool bulk_outstanding() const { return payloads_sending_ + payloads_arriving_ > 0; }
+
+  bool sending() const {
+    return !sending_.empty() ||
+           std::ranges::any_of(peers_, [](const auto& item) { return !item.second.queued.empty(); });
+  }
 
   void withdraw() {
     for (auto& request : header_requests_) {
@@ -254,6 +260,7 @@ void MpiTransport::send(Rank to, Message message) { impl_->send(to, std::move(me
 std::optional<Received> MpiTransport::receive() { return impl_->receive(); }
 bool MpiTransport::progress() { return impl_->progress(); }
 bool MpiTransport::bulk_outstanding() const { return impl_->bulk_outstanding(); }
+bool MpiTransport::sending() const { return impl_->sending(); }
 void MpiTransport::withdraw() { impl_->withdraw(); }
 
 }  // namespace copper

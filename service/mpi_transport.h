@@ -27,6 +27,8 @@ class MpiTransport final : public Transport {
   bool progress();
   // Payloads are under way in either direction: yield, do not sleep.
   bool bulk_outstanding() const;
+  // Something handed to send() has not left yet.
+  bool sending() const;
   // Withdraws the receives posted ahead, before MPI_Finalize.
   void withdraw();
 

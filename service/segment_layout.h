@@ -69,6 +69,7 @@ struct Header {
   alignas(64) AtomicU32 service_generation;  // rises with each rank that owns the segment; 0: none yet
   AtomicU32 service_pid;
   AtomicU64 service_alive_ns;      // CLOCK_MONOTONIC of the rank's last turn
+  AtomicU64 freshness_ms;          // -E, for what the front end reads without the rank; written by the rank
   alignas(64) AtomicU32 doorbell;  // rises with each post; the rank sleeps on it (futex)
   AtomicU32 service_sleeping;      // nonzero: ring it
 

@@ -16,11 +16,12 @@ struct PosixStorage::Shared {
       : source(std::move(options)), wake(std::move(wake_caller)) {}
 
   Source source;
-  std::mutex mutex;  // guards what follows; also held across `wake`, so that none comes after the end
-  const std::function<void()> wake;
+  std::mutex mutex;  // guards what follows
   std::deque<std::pair<Number, Found>> found;
   std::unordered_set<Number> begun;  // a reader may be writing into their rooms
   bool closed = false;
+  std::mutex wake_mutex;  // guards `wake`, which is empty after the end
+  std::function<void()> wake;
 
   // On a reader thread.
   void read(Number number, const Key& key, std::optional<Source::View> previous, std::span<std::byte> room) {
@@ -33,11 +34,14 @@ struct PosixStorage::Shared {
   }
 
   void put(Number number, Found answer) {
-    const std::lock_guard lock(mutex);
-    if (closed) return;
-    begun.erase(number);
-    found.emplace_back(number, std::move(answer));
-    wake();
+    {
+      const std::lock_guard lock(mutex);
+      if (closed) return;
+      begun.erase(number);
+      found.emplace_back(number, std::move(answer));
+    }
+    const std::lock_guard lock(wake_mutex);
+    if (wake) wake();
   }
 };
 
@@ -46,10 +50,17 @@ PosixStorage::PosixStorage(StorageOptions options, Memory& memory, std::function
 
 PosixStorage::~PosixStorage() {
   shared_->source.pool().stop();
+  {
+    const std::lock_guard lock(shared_->wake_mutex);
+    shared_->wake = nullptr;
+  }
   const std::lock_guard lock(shared_->mutex);
   shared_->closed = true;
   for (auto& [number, under_way] : under_way_) {
-    if (shared_->begun.contains(number)) std::make_unique<UnderWay>(std::move(under_way)).release();
+    const bool has_memory = under_way.room.data() != nullptr || under_way.previous.has_value();
+    if (has_memory && shared_->begun.contains(number)) {
+      std::make_unique<UnderWay>(std::move(under_way)).release();
+    }
   }
 }
 
@@ -101,8 +112,11 @@ std::optional<Loaded> PosixStorage::loaded() {
     loaded.value = memory_.seal(std::move(under_way.room), found.tag);
   } else {
     loaded.value = place(loaded.key, *found.bytes, found.tag);
+    if (!loaded.value) {
+      loaded.tag = 0;
+      loaded.fresh_for = Duration::zero();
+    }
   }
-  if (!loaded.value) loaded.tag = 0;
   return loaded;
 }
 

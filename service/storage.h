@@ -34,7 +34,7 @@ namespace copper {
 class PosixStorage final : public Storage {
  public:
   // `memory` holds the bytes and is used inside load() and loaded() only; `wake` is called after loaded() has
-  // become true, by any thread, and never after the destructor: it must neither block nor call back.
+  // become true, by any thread (load() itself too), and never after the destructor.
   PosixStorage(StorageOptions options, Memory& memory, std::function<void()> wake);
   // Does not wait for a reader that storage holds; the Buffer that such a one may still write into is never
   // freed.

@@ -48,6 +48,12 @@ inline constexpr std::chrono::seconds census_memory{5};
 // it.
 inline constexpr std::size_t censuses = 64;
 
+// A version that is gone is expired once in this time, however many still ask for it: each of ten thousand
+// readers of a replaced file would otherwise cost a message to everyone. So many such versions a root
+// remembers; beyond them each ESTALE expires.
+inline constexpr std::chrono::seconds expiry_pause{1};
+inline constexpr std::size_t expiries_remembered = 4096;
+
 // Storage's clock is coarse: what changed within this time of being looked at is looked at again.
 inline constexpr std::chrono::nanoseconds racy_window = std::chrono::seconds{2};
 

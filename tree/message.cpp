@@ -196,6 +196,7 @@ void encode(const Message& message, std::uint32_t payload_tag, std::vector<std::
   const std::uint64_t payload_bytes = payload == nullptr ? 0 : payload->size();
   ensure(payload_bytes <= limits::block_bytes, "a payload is at most a block");
   out.clear();
+  out.reserve(256);  // most are shorter
   Writer writer(out);
   writer.put(wire_magic);
   writer.put(wire_version);

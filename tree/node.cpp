@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "tree/assert.h"
+#include "tree/limits.h"
 
 namespace copper {
 namespace {
@@ -181,7 +182,7 @@ void Node::on_loaded(Loaded loaded, Instant now, Actions& out) {
   const bool gone = versioned(loaded.key) && !outcome.value.ok() && outcome.value.error() == Errno{ESTALE};
   const bool other_bytes = loaded.key.kind == Kind::block && outcome.value.ok() && pending->previous &&
                            pending->previous->tag != outcome.tag;
-  if (gone || other_bytes) expire(loaded.key, now, out);
+  if (other_bytes || (gone && !gone_lately(loaded.key, now))) expire(loaded.key, now, out);
   settle(loaded.key, std::move(outcome), suspect, now, out);
 }
 
@@ -198,6 +199,16 @@ void Node::expire(const Key& key, Instant now, Actions& out) {
   for (const auto child : topology_.children(self_, topology_.tree_of(key)))
     out.push_back(Send{child, Expire{key}});
   out.push_back(Notice{key});
+}
+
+// Has that version been expired for ESTALE just now? Remembers that it is, where not.
+bool Node::gone_lately(const Key& key, Instant now) {
+  std::erase_if(gone_, [&](const auto& gone) { return now >= gone.second + limits::expiry_pause; });
+  auto version = key;
+  version.block = 0;
+  if (gone_.contains(version)) return true;
+  if (gone_.size() < limits::expiries_remembered) gone_.emplace(std::move(version), now);
+  return false;
 }
 
 void Node::make_stale(const Key& key, Instant now) {

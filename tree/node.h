@@ -28,6 +28,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <variant>
 #include <vector>
 
@@ -124,6 +125,7 @@ class Node {
   void answer(const Waiter& waiter, const Key& key, const Outcome& outcome, Instant now, Actions& out);
   void expire(const Key& key, Instant now, Actions& out);
   void make_stale(const Key& key, Instant now);
+  bool gone_lately(const Key& key, Instant now);
   void on_answer(Rank from, Answer answer, Instant now, Actions& out);
 
   std::optional<Rank> parent(const Key& key) const { return topology_.parent(self_, topology_.tree_of(key)); }
@@ -133,6 +135,7 @@ class Node {
   Topology topology_;
   Store store_;
   Counters counters_;
+  std::unordered_map<Key, Instant, KeyHash> gone_;  // at a root: versions expired for ESTALE, and when
 };
 
 }  // namespace copper

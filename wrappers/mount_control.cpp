@@ -28,10 +28,9 @@ FileDescriptor open_root(const std::string& mount) {
 [[noreturn]] void explain(const std::string& mount, int error) {
   switch (error) {
     case ENOTTY:
-    case EINVAL:
       throw Unanswered(2, mount + " is not the root of a Copper mount");
-    case EPROTO:
-      throw Unanswered(2, mount + " is served by another version of Copper");
+    case EINVAL:
+      throw Unanswered(2, mount + " is served by another version of Copper (or is no Copper mount)");
     default:
       throw Unanswered(1, mount + ": the node's service does not answer: " + std::strerror(error));
   }

@@ -39,6 +39,7 @@ class Freshness(MountTest):
         self.nodes = nodes
         super().setUp()
         self.source = self.directory()
+        self.all_see(os.path.isdir, "", True)
 
     def at(self, name):
         return os.path.join(self.source, name)
@@ -49,6 +50,10 @@ class Freshness(MountTest):
     def write(self, name, text):
         with open(self.at(name), "wb") as file:
             file.write(text)
+
+    def write_and_see(self, name, text):
+        self.write(name, text)
+        self.all_see(os.path.exists, name, True)
 
     def replace(self, name, text):
         self.write(name + ".new", text)
@@ -149,6 +154,7 @@ class Freshness(MountTest):
 
     def test_a_process_inside_a_directory_that_changes_keeps_its_place(self):
         os.makedirs(self.at("d"))
+        self.all_see(os.path.exists, "d", True)
         for node in range(nodes.count):
             inside = os.open(self.on(node, "d"), os.O_PATH)
             self.addCleanup(os.close, inside)
@@ -164,7 +170,7 @@ class Freshness(MountTest):
 
     def test_a_file_replaced_by_rename_is_new_on_open_and_old_to_who_holds_it(self):
         old, new = (letter * (3 * BLOCK + 100) for letter in (b"o", b"n"))
-        self.write("file", old)
+        self.write_and_see("file", old)
         held = [os.open(self.on(node, "file"), os.O_RDONLY) for node in range(nodes.count)]
         for fd in held:
             self.addCleanup(os.close, fd)
@@ -177,7 +183,7 @@ class Freshness(MountTest):
                 self.assertEqual(set(os.pread(fd, BLOCK, offset)), {ord("o")}, offset)
 
     def test_a_deleted_file_stays_readable_to_who_holds_it(self):
-        self.write("file", b"o" * (3 * BLOCK))
+        self.write_and_see("file", b"o" * (3 * BLOCK))
         held = [os.open(self.on(node, "file"), os.O_RDONLY) for node in range(nodes.count)]
         for fd in held:
             self.addCleanup(os.close, fd)
@@ -191,7 +197,7 @@ class Freshness(MountTest):
         """A file of four blocks, held by every node after its first bytes were read, is changed in place. What the
         holders and new readers then get: whole versions or ESTALE."""
         old = b"o" * (4 * BLOCK)
-        self.write("file", old)
+        self.write_and_see("file", old)
         held = [os.open(self.on(node, "file"), os.O_RDONLY) for node in range(nodes.count)]
         for fd in held:
             self.addCleanup(os.close, fd)
@@ -238,7 +244,7 @@ class Freshness(MountTest):
         self.all_see(lambda path: os.stat(path).st_size, "file", 3)
 
     def test_a_mapping_of_a_replaced_file_stays_old(self):
-        self.write("file", b"o" * (2 * BLOCK))
+        self.write_and_see("file", b"o" * (2 * BLOCK))
         with open(self.on(0, "file"), "rb") as file:
             view = ask.mmap.mmap(file.fileno(), 0, prot=ask.mmap.PROT_READ, flags=ask.mmap.MAP_SHARED)
         self.addCleanup(view.close)
@@ -249,7 +255,7 @@ class Freshness(MountTest):
 
     def test_readers_of_a_file_that_is_replaced_all_the_time_see_whole_versions(self):
         numbers = random.Random(3)
-        self.write("file", b"A" * 1000)
+        self.write_and_see("file", b"A" * 1000)
         ended = threading.Event()
         seen = [set() for _ in range(nodes.count)]
         faults = []

@@ -14,7 +14,8 @@ namespace {
 constexpr std::size_t arena_bytes = std::size_t{1} << 20;
 
 Segment make_segment(const Scratch& scratch, std::string_view name, std::size_t bytes = arena_bytes) {
-  return Segment::own({.stem = scratch / name, .lanes = 1, .arena_bytes = bytes}, std::chrono::milliseconds(0));
+  return Segment::own({.stem = scratch / name, .lanes = 1, .arena_bytes = bytes},
+                      std::chrono::milliseconds(0));
 }
 
 std::string text_of(std::uint64_t seed, std::size_t size) {
@@ -188,14 +189,17 @@ TEST_CASE("after any step a restarted rank finds exactly what was sealed") {
   std::map<std::string, std::string> texts;
   std::vector<Buffer> filling;
   std::map<std::uint64_t, int> leases;  // of sealed or dropped blocks
-  const auto pick = [&](auto& map) { return std::next(map.begin(), static_cast<long>(random() % map.size())); };
+  const auto pick = [&](auto& map) {
+    return std::next(map.begin(), static_cast<long>(random() % map.size()));
+  };
   for (int step = 0; step < 1500; ++step) {
     switch (random() % 8) {
       case 0:
       case 1:
       case 2: {
         const std::string path = "/" + std::to_string(step) + std::string(random() % 100, 'p');
-        const auto text = text_of(static_cast<std::uint64_t>(step), random() % (random() % 10 == 0 ? 200'000 : 3000));
+        const auto text =
+            text_of(static_cast<std::uint64_t>(step), random() % (random() % 10 == 0 ? 200'000 : 3000));
         auto buffer = arena.allocate(Key::entry(path), text.size());
         if (!buffer) break;
         if (!text.empty()) std::memcpy(buffer->data(), text.data(), text.size());
@@ -264,7 +268,8 @@ TEST_CASE("a scan frees what is unfinished, damaged or of no key, and gives what
   const auto foreign = put(arena, Key::entry("/foreign"), "foreign");
   reinterpret_cast<segment::BlockHeader*>(segment.arena().data() + *arena.block_of(foreign))->key_kind = 77;
   const auto long_path = put(arena, Key::entry("/long"), "long");
-  reinterpret_cast<segment::BlockHeader*>(segment.arena().data() + *arena.block_of(long_path))->path_bytes = 65000;
+  reinterpret_cast<segment::BlockHeader*>(segment.arena().data() + *arena.block_of(long_path))->path_bytes =
+      65000;
 
   REQUIRE(copy.commit_arena(segment.header().arena_bytes_committed.load()));
   std::memcpy(copy.arena().data(), segment.arena().data(), segment.header().arena_bytes_committed.load());
@@ -305,7 +310,8 @@ TEST_CASE("a damaged chain is given up: the arena begins empty") {
   auto copy = make_segment(scratch, "copy");
   Arena arena(segment);
   std::vector<Bytes> kept;
-  for (int i = 0; i < 50; ++i) kept.push_back(put(arena, Key::entry("/" + std::to_string(i)), text_of(1, 100)));
+  for (int i = 0; i < 50; ++i)
+    kept.push_back(put(arena, Key::entry("/" + std::to_string(i)), text_of(1, 100)));
   const auto committed = segment.header().arena_bytes_committed.load();
   REQUIRE(copy.commit_arena(committed));
   std::mt19937_64 random(5);

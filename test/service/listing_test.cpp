@@ -143,7 +143,8 @@ TEST_CASE("long names and link targets that exceed one block take several") {
   check_round_trip(sweep);
 }
 
-TEST_CASE("equal sweeps have equal bytes in whatever order the names came, other sweeps have another edition") {
+TEST_CASE(
+    "equal sweeps have equal bytes in whatever order the names came, other sweeps have another edition") {
   auto sweep = sweep_of(100, true);
   const auto blocks = encode_listing(sweep);
   std::shuffle(sweep.items.begin(), sweep.items.end(), std::mt19937(7));
@@ -158,7 +159,8 @@ TEST_CASE("a name keeps its cookie when the directory changes") {
   sweep.items.erase(sweep.items.begin(), sweep.items.begin() + 30);
   const auto after = encode_listing(sweep);
   for (const auto& item : sweep.items) {
-    CHECK(ListingView::of(before[0])->find(item.name)->cookie == ListingView::of(after[0])->find(item.name)->cookie);
+    CHECK(ListingView::of(before[0])->find(item.name)->cookie ==
+          ListingView::of(after[0])->find(item.name)->cookie);
   }
 }
 

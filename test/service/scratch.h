@@ -15,9 +15,12 @@ namespace copper {
 
 class Scratch {
  public:
-  // In shared memory where there is some: segments belong there.
-  Scratch() {
-    std::string name = (std::filesystem::exists("/dev/shm") ? "/dev/shm" : "/tmp") + std::string("/copper-test-XXXXXX");
+  // Segments belong in shared memory; what is read through the storage reader must not lie in a local tree.
+  static constexpr const char* shared_memory = "/dev/shm";
+  static constexpr const char* disk = "/tmp";
+
+  explicit Scratch(const char* where = shared_memory) {
+    std::string name = where + std::string("/copper-test-XXXXXX");
     if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("no scratch directory: " + name);
     path_ = name;
   }

@@ -35,6 +35,7 @@ class Child {
     REQUIRE(::pipe(ends.data()) == 0);
     pid_ = ::fork();
     if (pid_ == 0) {
+      std::signal(SIGTERM, SIG_DFL);  // Catch has a handler for it
       int status = 1;
       try {
         status = body([&] { return ::write(ends[1], "r", 1) == 1; });
@@ -236,7 +237,8 @@ TEST_CASE("what other users could have made or may read is refused") {
     CHECK_THROWS_AS(Segment::own({.stem = scratch / "link" / "node0"}, milliseconds(0)), Refusal);
   }
   SECTION("a missing directory") {
-    CHECK_THROWS_WITH(Segment::own({.stem = scratch / "missing/node0"}, milliseconds(0)), Contains("missing"));
+    CHECK_THROWS_WITH(Segment::own({.stem = scratch / "missing/node0"}, milliseconds(0)),
+                      Contains("missing"));
   }
   SECTION("a segment open to others") {
     { const auto former = own(scratch); }

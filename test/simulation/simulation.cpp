@@ -27,10 +27,10 @@ class Simulation::Machine final : Transport, Storage, Clients {
   bool owes_nothing() const { return owed_.empty(); }
 
   // Something has happened to the front end.
-  void happens(Event event) {
+  void happens(const Event& event) {
     if (const auto* question = std::get_if<Question>(&event)) owe(question->client);
     if (const auto* control = std::get_if<Control>(&event)) owe(control->client);
-    events_.push_back(std::move(event));
+    events_.push_back(event);
     wake();
   }
 

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "test/tree/node_harness.h"
+#include "tree/limits.h"
 
 namespace copper::test {
 namespace {
@@ -257,6 +258,30 @@ TEST_CASE("a block of a former listing expires the listing") {
   CHECK_FALSE(action<Load>(h.ask(2, a_listing)).previous.has_value());
 }
 
+TEST_CASE("many readers of one version that is gone cost one expiry, in a while") {
+  NodeHarness h(0, seven);
+  h.ask(1, a_block);
+  CHECK(h.loaded_error(a_block, ESTALE).size() == 4);
+  h.ask(1, a_listing);
+  h.loaded(a_listing, "names, read since", 2s);
+
+  auto next_block = a_block;
+  next_block.block = 1;
+  h.ask(2, next_block);
+  CHECK(h.loaded_error(next_block, ESTALE).size() == 1);
+  CHECK(h.ask(1, a_listing).size() == 1);
+  CHECK(h.count(Counter::client_hits) == 1);
+
+  auto other_version = a_block;
+  ++other_version.version.inode;
+  h.ask(2, other_version);
+  CHECK(h.loaded_error(other_version, ESTALE).size() == 4);
+
+  h.now += limits::expiry_pause;
+  h.ask(2, a_block);
+  CHECK(h.loaded_error(a_block, ESTALE).size() == 4);
+}
+
 TEST_CASE("ESTALE for what names no version expires nothing") {
   NodeHarness h(0, seven);
   h.ask(1, an_entry);
@@ -312,6 +337,7 @@ TEST_CASE("a load that an expiry overtook is repeated, once, and then not truste
     CHECK(h.count(Counter::client_hits) == 1);
   }
   SECTION("overtaken again it is answered, stale and suspect") {
+    h.now += limits::expiry_pause;
     h.ask(2, a_block);
     h.loaded_error(a_block, ESTALE);
     const auto out = h.loaded(an_entry, "new?", 2s);

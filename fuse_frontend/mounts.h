@@ -16,6 +16,6 @@ struct MountedAt {
 };
 
 // In the order in which they were mounted; throws std::runtime_error where /proc cannot be read.
-std::vector<MountedAt> mount_table();
+std::vector<MountedAt> mounts();
 
 }  // namespace copper

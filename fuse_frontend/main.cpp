@@ -1,0 +1,41 @@
+// copper_fuse: a node's mount. The parent holds it, its child answers it. See fuse_frontend/README.md.
+#include <fmt/format.h>
+
+#include <chrono>
+#include <iostream>
+
+#include "fuse_frontend/mountpoint.h"
+#include "fuse_frontend/options.h"
+#include "fuse_frontend/parent.h"
+#include "service/process.h"
+#include "service/segment.h"
+
+namespace copper {
+namespace {
+
+constexpr auto segment_patience = std::chrono::seconds{30};
+
+int launch(int argc, char** argv) {
+  const auto options = parse_options(argc, argv);
+  settle_process(options.process);
+  const auto log = open_log(options.process, fmt::format("copper_fuse.node{}", options.node));
+  auto segment = Segment::attach(options.run_dir / fmt::format("node{}", options.node), segment_patience);
+  block_signals();
+  Mountpoint mountpoint(options.mount);
+  return keep_mounted(segment, mountpoint, log);
+}
+
+}  // namespace
+}  // namespace copper
+
+int main(int argc, char** argv) {
+  try {
+    return copper::launch(argc, argv);
+  } catch (const copper::Refusal& refusal) {
+    std::cerr << "copper_fuse: " << refusal.what() << '\n';
+    return 2;
+  } catch (const std::exception& error) {
+    std::cerr << "copper_fuse: " << error.what() << '\n';
+    return 1;
+  }
+}

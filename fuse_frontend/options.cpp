@@ -1,0 +1,26 @@
+// See options.h.
+#include "fuse_frontend/options.h"
+
+#include <CLI/CLI.hpp>
+
+namespace copper {
+
+FrontEndOptions parse_options(int argc, char** argv) {
+  FrontEndOptions options;
+  CLI::App app("Serves a node's mount from the cache of its copper_service.", "copper_fuse");
+  app.add_option("--run-dir", options.run_dir, "Directory of the node's segment, in shared memory")
+      ->required()
+      ->check(CLI::ExistingDirectory);
+  app.add_option("--node", options.node, "Number of the node on this machine")
+      ->required()
+      ->check(CLI::Range(0, 1 << 20));
+  app.add_option("--mount", options.mount, "Directory to mount on")->required();
+  add_process_options(app, options.process);
+  parse_or_exit(app, argc, argv);
+  for (auto* path : {&options.run_dir, &options.mount, &options.process.log_dir}) {
+    if (!path->empty()) *path = std::filesystem::absolute(*path);
+  }
+  return options;
+}
+
+}  // namespace copper

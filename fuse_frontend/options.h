@@ -1,0 +1,21 @@
+// copper_fuse's options: read once, const afterwards.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+
+#include "service/process.h"
+
+namespace copper {
+
+struct FrontEndOptions {
+  std::filesystem::path run_dir;
+  std::uint32_t node = 0;
+  std::filesystem::path mount;
+  ProcessOptions process;
+};
+
+// Paths come out absolute. Exits: 0 after --help, 2 after a bad option, with one line on stderr.
+FrontEndOptions parse_options(int argc, char** argv);
+
+}  // namespace copper

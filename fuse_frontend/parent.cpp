@@ -1,0 +1,105 @@
+// See parent.h.
+#include "fuse_frontend/parent.h"
+
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <optional>
+#include <system_error>
+
+#include "fuse_frontend/inodes.h"
+#include "fuse_frontend/worker.h"
+
+namespace copper {
+namespace {
+
+sigset_t watched_signals() {
+  sigset_t set;
+  ::sigemptyset(&set);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGCHLD}) ::sigaddset(&set, signal);
+  return set;
+}
+
+// The mount is new: the kernel knows no inode and waits for no reply.
+void start_afresh(Segment& segment) {
+  Inodes::clear(segment);
+  for (auto& slot : segment.slots()) {
+    slot.state.store(static_cast<std::uint32_t>(segment::SlotState::free), std::memory_order_relaxed);
+    slot.deaths.store(0, std::memory_order_relaxed);
+  }
+  segment.header().parent_pid.store(static_cast<std::uint32_t>(::getpid()));
+}
+
+pid_t start_worker(Segment& segment, const Mountpoint& mountpoint,
+                   const std::shared_ptr<spdlog::logger>& log) {
+  log->flush();
+  const auto parent = ::getpid();
+  const auto worker = ::fork();
+  if (worker < 0) throw std::system_error(errno, std::generic_category(), "fork");
+  if (worker > 0) return worker;
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (::getppid() != parent) ::_exit(1);
+  // The parent decides when it ends; a terminal's Ctrl-C is meant for the parent.
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) std::signal(signal, SIG_IGN);
+  const auto set = watched_signals();
+  ::sigprocmask(SIG_UNBLOCK, &set, nullptr);
+  work(segment, mountpoint.fuse_device(), {.mount = mountpoint.path(), .device = mountpoint.device()}, log);
+}
+
+// The wait status of the worker where it ended; nothing where a signal asks for the end.
+std::optional<int> wait_for_end(pid_t worker, spdlog::logger& log) {
+  const auto set = watched_signals();
+  while (true) {
+    const int signal = ::sigwaitinfo(&set, nullptr);
+    if (signal == SIGCHLD) {
+      int status = 0;
+      if (::waitpid(worker, &status, WNOHANG) == worker) return status;
+    } else if (signal > 0) {
+      log.info("signal {}: leaving", signal);
+      return std::nullopt;
+    }
+  }
+}
+
+void end_worker(pid_t worker, Mountpoint& mountpoint) {
+  ::kill(worker, SIGKILL);
+  mountpoint
+      .abort();  // a thread of it may be inside the kernel, waiting for one whom it should have replied to
+  while (::waitpid(worker, nullptr, 0) < 0 && errno == EINTR) {
+  }
+}
+
+}  // namespace
+
+void block_signals() {
+  const auto set = watched_signals();
+  if (::sigprocmask(SIG_BLOCK, &set, nullptr) != 0) {
+    throw std::system_error(errno, std::generic_category(), "sigprocmask");
+  }
+}
+
+int keep_mounted(Segment& segment, Mountpoint& mountpoint, const std::shared_ptr<spdlog::logger>& log) {
+  start_afresh(segment);
+  const auto worker = start_worker(segment, mountpoint, log);
+  const auto ended = wait_for_end(worker, *log);
+  segment.header().mount_state.store(static_cast<std::uint32_t>(segment::MountState::gone));
+  mountpoint.unmount();
+  if (!ended) {
+    end_worker(worker, mountpoint);
+    return 0;
+  }
+  mountpoint.abort();
+  if (WIFEXITED(*ended) && WEXITSTATUS(*ended) == 0) return 0;
+  if (WIFSIGNALED(*ended)) {
+    log->error("the worker died of signal {} ({})", WTERMSIG(*ended), ::strsignal(WTERMSIG(*ended)));
+  } else {
+    log->error("the worker ended with status {}", WEXITSTATUS(*ended));
+  }
+  return 1;
+}
+
+}  // namespace copper
