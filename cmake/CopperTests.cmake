@@ -10,13 +10,11 @@ else()
 endif()
 
 if(COPPER_TESTS)
-  # Catch's main is compiled once, and without our warnings.
+  # Catch's main is compiled once, without our warnings, and fast: it is no part of what is tested.
   add_library(copper_catch_main STATIC EXCLUDE_FROM_ALL ${PROJECT_SOURCE_DIR}/test/catch_main.cpp)
   target_compile_features(copper_catch_main PUBLIC cxx_std_20)
   target_link_libraries(copper_catch_main PUBLIC Catch2::Catch2)
-  if(COPPER_SANITIZE)
-    target_compile_options(copper_catch_main PRIVATE -fsanitize=${COPPER_SANITIZE} -fno-omit-frame-pointer)
-  endif()
+  target_compile_options(copper_catch_main PRIVATE -O0)
 endif()
 
 function(copper_set_test name timeout)  # then labels

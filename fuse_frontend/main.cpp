@@ -19,9 +19,10 @@ int launch(int argc, char** argv) {
   const auto options = parse_options(argc, argv);
   settle_process(options.process);
   const auto log = open_log(options.process, fmt::format("copper_fuse.node{}", options.node));
+  Mountpoint mountpoint(options.mount);
   auto segment = Segment::attach(options.run_dir / fmt::format("node{}", options.node), segment_patience);
   block_signals();
-  Mountpoint mountpoint(options.mount);
+  mountpoint.mount();
   return keep_mounted(segment, mountpoint, log);
 }
 

@@ -71,8 +71,11 @@ std::string checked(const std::filesystem::path& directory) {
 
 Mountpoint::Mountpoint(const std::filesystem::path& directory) {
   check_device();
-  path_ = checked(directory);
   check_fusermount();
+  path_ = checked(directory);
+}
+
+void Mountpoint::mount() {
   std::array<std::string, 3> words{"copper_fuse", "-o",
                                    "ro,nosuid,nodev,default_permissions,fsname=copper,subtype=copper"};
   std::array<char*, 4> arguments{words[0].data(), words[1].data(), words[2].data(), nullptr};

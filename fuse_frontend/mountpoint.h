@@ -13,12 +13,17 @@ namespace copper {
 
 class Mountpoint {
  public:
-  // Mounts, read-only. Throws Refusal: no /dev/fuse, no fusermount3 where it is needed, the directory
-  // missing, no directory, not writable, or a mount already.
+  // Looks, and mounts nothing yet. Throws Refusal: no /dev/fuse, no fusermount3 where it is needed, the
+  // directory missing, no directory, not writable, or a mount already.
   explicit Mountpoint(const std::filesystem::path& directory);
+  Mountpoint(const Mountpoint&) = delete;
   ~Mountpoint() { unmount(); }
 
+  // Read-only. Throws Refusal where the system does not let us. Once.
+  void mount();
+
   const std::string& path() const { return path_; }
+  // Of what is mounted:
   int fuse_device() const { return fuse_device_; }       // /dev/fuse
   const std::string& device() const { return device_; }  // "major:minor"
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <utility>
+#include <vector>
 
 namespace copper {
 namespace {
@@ -26,23 +27,48 @@ timespec as_timespec(std::int64_t ns) {
   return {.tv_sec = seconds, .tv_nsec = rest};
 }
 
-// Whether the listing shows that a child is still what the kernel knows. A directory is named by its path
-// alone.
-bool same_as_listed(const HeldListing& listing, const Inode& child) {
-  const auto sought = listing.find(child.name);
-  if (!sought.name || (sought.name->type & S_IFMT) != (child.mode & S_IFMT)) return false;
-  if (child.is_directory()) return true;
-  return sought.name->entry && sought.name->entry->attributes.version() == child.version;
+// What a listing shows of a child that the kernel knows. `perhaps`: its attributes did not ride along, or lie
+// in a block that is not held.
+enum class Seen { same, other, perhaps };
+
+Seen seen(const HeldListing& listing, const Inode& child) {
+  const auto [name, missing] = listing.find(child.name);
+  if (missing) return Seen::perhaps;
+  if (!name || (name->type & S_IFMT) != (child.mode & S_IFMT)) return Seen::other;
+  if (child.is_directory()) return Seen::same;  // named by its path alone
+  if (!name->entry) return name->ino == child.version.inode ? Seen::perhaps : Seen::other;
+  return name->entry->attributes.version() == child.version ? Seen::same : Seen::other;
 }
 
-// `listing`: null where only the attributes are known to have changed.
-void drop_children(Lane& lane, const View::Directory& directory, const HeldListing* listing) {
+// The first block that is not held and has to say something of a child.
+std::optional<std::uint32_t> missing_block(const HeldListing& listing, const std::vector<Inode>& children) {
+  for (const auto& child : children) {
+    if (const auto missing = listing.find(child.name).missing) return missing;
+  }
+  return std::nullopt;
+}
+
+// `listing`: null where only the attributes are known to have changed. What is known to be another goes
+// first: where there are many children the reply will not wait for all.
+void drop_children(Lane& lane, const View::Directory& directory, const std::vector<Inode>& children,
+                   const HeldListing* listing) {
   const auto& shared = lane.shared();
-  for (const auto& child : shared.inodes.children(directory.id())) {
-    const bool same = listing != nullptr ? same_as_listed(*listing, child) : child.is_directory();
-    if (!same) shared.notifier.entry(directory.id(), child.name);
+  std::vector<std::string> perhaps;
+  for (const auto& child : children) {
+    const auto same = child.is_directory() ? Seen::same : Seen::perhaps;
+    switch (listing != nullptr ? seen(*listing, child) : same) {
+      case Seen::same:
+        break;
+      case Seen::other:
+        shared.notifier.entry(directory.id(), child.name);
+        break;
+      case Seen::perhaps:
+        perhaps.push_back(child.name);
+        break;
+    }
   }
   shared.notifier.inode(directory.id());
+  for (auto& name : perhaps) shared.notifier.entry(directory.id(), std::move(name));
 }
 
 Async<Result<Resolved>> look_up(Lane& lane, Request& request, View::DirectoryRef directory,
@@ -111,7 +137,15 @@ Async<Result<Listed>> list(Lane& lane, Request& request, View::DirectoryRef dire
   }
   auto listing = HeldListing::of(std::move(answered.value).value(), answered.tag, answered.fresh_until);
   if (!listing) co_return Errno{EIO};
-  if (view.listed(directory, listing, answered.fresh_until)) drop_children(lane, *directory, listing.get());
+  if (view.listed(directory, listing, answered.fresh_until)) {
+    const auto children = lane.shared().inodes.children(directory->id());
+    while (const auto n = missing_block(*listing, children)) {
+      auto more = co_await extend(lane, request, directory, listing, *n);
+      if (!more.ok()) break;
+      listing = std::move(more).value();
+    }
+    drop_children(lane, *directory, children, listing.get());
+  }
   co_return Listed{std::move(listing), answered.fresh_until, true};
 }
 
@@ -193,7 +227,9 @@ Async<Result<Own>> freshen(Lane& lane, Request& request, View::DirectoryRef dire
   const auto entry = decode_entry(answered.value->span());
   if (!entry) co_return Errno{EIO};
   if (!is_directory(*entry)) co_return Errno{ESTALE};
-  if (view.looked_at(directory, *entry, answered.fresh_until)) drop_children(lane, *directory, nullptr);
+  if (view.looked_at(directory, *entry, answered.fresh_until)) {
+    drop_children(lane, *directory, lane.shared().inodes.children(directory->id()), nullptr);
+  };
   co_await lane.notified(notifier_patience);
   co_return Own{entry->attributes, answered.fresh_until};
 }

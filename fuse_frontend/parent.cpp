@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstring>
 #include <optional>
@@ -16,6 +17,8 @@
 
 namespace copper {
 namespace {
+
+constexpr auto end_patience = std::chrono::seconds{5};
 
 sigset_t watched_signals() {
   sigset_t set;
@@ -65,11 +68,19 @@ std::optional<int> wait_for_end(pid_t worker, spdlog::logger& log) {
   }
 }
 
-void end_worker(pid_t worker, Mountpoint& mountpoint) {
+// At most for a while: a thread of it may be inside storage, which answers when it likes; the mount is gone
+// anyway.
+void end_worker(pid_t worker, Mountpoint& mountpoint, spdlog::logger& log) {
   ::kill(worker, SIGKILL);
-  mountpoint
-      .abort();  // a thread of it may be inside the kernel, waiting for one whom it should have replied to
-  while (::waitpid(worker, nullptr, 0) < 0 && errno == EINTR) {
+  mountpoint.abort();  // another may wait in the kernel for a lock of one whom it should have replied to
+  const auto set = watched_signals();
+  const auto deadline = std::chrono::steady_clock::now() + end_patience;
+  while (::waitpid(worker, nullptr, WNOHANG) == 0) {
+    const auto rest =
+        std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    if (rest.count() <= 0) return log.warn("the worker, process {}, hangs inside the system", worker);
+    const timespec timeout{.tv_sec = rest.count() / 1000, .tv_nsec = rest.count() % 1000 * 1'000'000};
+    ::sigtimedwait(&set, nullptr, &timeout);
   }
 }
 
@@ -89,7 +100,7 @@ int keep_mounted(Segment& segment, Mountpoint& mountpoint, const std::shared_ptr
   segment.header().mount_state.store(static_cast<std::uint32_t>(segment::MountState::gone));
   mountpoint.unmount();
   if (!ended) {
-    end_worker(worker, mountpoint);
+    end_worker(worker, mountpoint, *log);
     return 0;
   }
   mountpoint.abort();

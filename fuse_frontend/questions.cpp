@@ -53,6 +53,7 @@ Questions::Questions(Segment& segment, Inbox& inbox, std::shared_ptr<spdlog::log
       posts_(segment.lane(options_.lane).posts),
       completions_(segment.lane(options_.lane).completions),
       leases_(std::make_shared<Leases>(*this, inbox)),
+      started_(clock_now()),
       service_generation_(segment.header().service_generation.load(std::memory_order_acquire)) {}
 
 // ---- asking
@@ -215,9 +216,9 @@ std::optional<Bytes> Questions::leased(const CompletionRecord& record) {
 // ---------------------------------------------------------------------------------------------
 
 bool Questions::rank_lives(Instant now) const {
-  const Instant seen{Duration{
+  const Instant turned{Duration{
       static_cast<std::int64_t>(segment_.header().service_alive_ns.load(std::memory_order_relaxed))}};
-  return now - seen < dead_after;
+  return now - std::max(turned, started_) < dead_after;
 }
 
 std::optional<Instant> Questions::watch_due(Instant now) const {

@@ -99,6 +99,7 @@ class Questions {
   std::deque<Post> unposted_;                          // while the ring is full
   std::unordered_map<std::uint64_t, Asked*> waiting_;  // by client
   std::uint32_t last_number_ = 0;
+  const Instant started_;  // a rank that has not had a turn yet is given time
   std::uint32_t service_generation_;
   bool lived_ = true;
   std::unique_ptr<Direct> direct_;  // made when it is first needed

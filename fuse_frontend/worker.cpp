@@ -100,6 +100,7 @@ bool serve(Segment& segment, int device, const WorkerOptions& options,
   header.mount_state.store(static_cast<std::uint32_t>(segment::MountState::mounted),
                            std::memory_order_release);
   log->info("worker {} serves {} with {} lane(s)", generation, options.mount, header.lanes);
+  log->flush();
 
   std::latch known(header.lanes);  // each lane, to all
   std::vector<std::thread> threads;

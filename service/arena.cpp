@@ -223,9 +223,7 @@ class Arena::Impl : public std::enable_shared_from_this<Arena::Impl> {
     head.span.store(span, std::memory_order_relaxed);
     head.state.store(number(BlockState::free), std::memory_order_relaxed);
     head.leases.store(0, std::memory_order_relaxed);
-    std::atomic_thread_fence(std::memory_order_release);
-    head.magic = segment::block_magic;
-    std::atomic_thread_fence(std::memory_order_release);
+    std::atomic_ref(head.magic).store(segment::block_magic, std::memory_order_release);
   }
 
   Blocks::iterator note_free(std::uint64_t offset, std::uint64_t span) {

@@ -1,3 +1,4 @@
+// Names come from one thread's readdir; what they are is then asked by several, each on its own items.
 #include "service/directory_reader.h"
 
 #include <dirent.h>

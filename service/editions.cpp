@@ -1,3 +1,4 @@
+// A short list in order of use: a directory of several blocks is rare, and large.
 #include "service/editions.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Everything that is asked about a single name. Nothing is kept between two looks.
 #include "service/entry_reader.h"
 
 #include <fcntl.h>

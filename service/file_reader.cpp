@@ -1,3 +1,5 @@
+// A descriptor belongs to a path and a version; several readers may share one. What is read is given only
+// when the version held before and after.
 #include "service/file_reader.h"
 
 #include <fcntl.h>

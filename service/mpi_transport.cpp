@@ -113,7 +113,6 @@ class MpiTransport::Impl {
     const auto payload_tag = next_payload_tag_;
     next_payload_tag_ = payload_tag == last_payload_tag ? first_payload_tag : payload_tag + 1;
     encode(message, payload_tag, out.header);
-    counters_.add(Counter::messages_sent);
     mpi_check(MPI_Isend(out.header.data(), as_int(out.header.size()), MPI_BYTE, as_int(to), header_tag,
                         control_, &out.requests[0]),
               "MPI_Isend");
@@ -121,7 +120,6 @@ class MpiTransport::Impl {
       out.payload = *payload;
       peer.bytes_in_flight += out.payload.size();
       ++payloads_sending_;
-      counters_.add(Counter::bytes_sent, out.payload.size());
       mpi_check(MPI_Isend(out.payload.data(), as_int(out.payload.size()), MPI_BYTE, as_int(to),
                           as_int(payload_tag), bulk_, &out.requests[1]),
                 "MPI_Isend");
@@ -171,7 +169,6 @@ class MpiTransport::Impl {
   }
 
   void take_header(const MPI_Status& status) {
-    counters_.add(Counter::messages_received);
     int bytes = 0;
     MPI_Get_count(&status, MPI_BYTE, &bytes);
     auto header = decode(std::span(headers_[next_header_]).first(static_cast<std::size_t>(bytes)));
@@ -192,7 +189,6 @@ class MpiTransport::Impl {
     in.in_memory = buffer.has_value();
     in.payload = buffer ? std::move(*buffer) : *heap_.allocate(answer->key, header.payload_bytes);
     ++payloads_arriving_;
-    counters_.add(Counter::bytes_received, header.payload_bytes);
     mpi_check(MPI_Irecv(in.payload.data(), as_int(in.payload.size()), MPI_BYTE, as_int(from),
                         as_int(header.payload_tag), bulk_, &in.request),
               "MPI_Irecv");

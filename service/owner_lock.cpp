@@ -1,3 +1,4 @@
+// A process is named by a descriptor of it (pidfd), so that a pid used again is never signalled.
 #include "service/owner_lock.h"
 
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+// Opening never follows a symbolic link and never blocks; what was opened is then judged by fstat.
 #include "service/private_files.h"
 
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+// Threads are detached and share the state, so that one which storage holds can be left behind.
 #include "service/reader_pool.h"
 
 #include <pthread.h>

@@ -1,3 +1,5 @@
+// The file is made without a name, filled, locked and then linked, so that whoever finds it finds it
+// complete. What is found is believed only where its header agrees with the layout computed from it.
 #include "service/segment.h"
 
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+// One function for each kind of key; all of them end in answer() or failed(), which give freshness.
 #include "service/source.h"
 
 #include <fcntl.h>

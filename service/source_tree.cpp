@@ -1,3 +1,4 @@
+// A handful of prefixes, compared one by one.
 #include "service/source_tree.h"
 
 #include <sys/stat.h>

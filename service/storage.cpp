@@ -71,9 +71,9 @@ void PosixStorage::load(Load load) {
   Buffer room;
   if (!answer && load.key.kind == Kind::block) {
     if (const auto size = FileReader::block_size(load.key); !size) {
-      answer = Found{.bytes = Errno{EINVAL}};
+      answer.emplace().bytes = Errno{EINVAL};
     } else if (auto allocated = memory_.allocate(load.key, *size); !allocated) {
-      answer = Found{.bytes = Errno{ENOBUFS}};
+      answer.emplace().bytes = Errno{ENOBUFS};
     } else {
       room = std::move(*allocated);
     }

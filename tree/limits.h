@@ -54,6 +54,10 @@ inline constexpr std::size_t censuses = 64;
 inline constexpr std::chrono::seconds expiry_pause{1};
 inline constexpr std::size_t expiries_remembered = 4096;
 
+// A load that an expiry overtook is repeated so often; then what it brings is answered as no longer fresh, so
+// that those who wait do not wait for the last change of a directory that never rests.
+inline constexpr std::uint32_t load_repeats = 4;
+
 // Storage's clock is coarse: what changed within this time of being looked at is looked at again.
 inline constexpr std::chrono::nanoseconds racy_window = std::chrono::seconds{2};
 

@@ -169,9 +169,9 @@ void Node::on_loaded(Loaded loaded, Instant now, Actions& out) {
 
   if (!outcome.value.ok()) outcome.tag = 0;
 
-  if (pending->expired && !pending->repeated) {
+  if (pending->expired && pending->repeats < limits::load_repeats) {
     pending->expired = false;
-    pending->repeated = true;
+    ++pending->repeats;
     store_.forget_previous(loaded.key);
     enquire(loaded.key, *pending, out);
     return;

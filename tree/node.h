@@ -3,11 +3,10 @@
 //
 // One entry of the store, per key:
 //
-//        ask                     answer / loaded                   ask, no longer fresh
-//   absent ---> Pending{waiters} -----------------> Ready{outcome} ----------------------> Pending{waiters,
-//      ^           |  errors that are not remembered      |                                  previous
-//      outcome}
-//      +-----------+---------------------------------------+ evicted (least recently used first)
+//        ask                   answer / loaded                 ask, no longer fresh
+//   absent ---> Pending{waiters} --------------> Ready{outcome} ---------------------> Pending{waiters,
+//      ^           |  error not remembered          |                                    previous outcome}
+//      +-----------+--------------------------------+  evicted, least recently used first
 //
 // An asker that meets a Pending joins its waiters, which live in the entry that they wait for. A renewal
 // names the previous outcome's tag upwards, and the answer may be "unchanged": then no bytes travel.
@@ -16,8 +15,9 @@
 // for the same block (a file too young for its times to tell), the root first expires what named that
 // version: the path's entry and its directory's listing, or the listing. They become stale at every rank
 // (Expire goes down the tree ahead of the answer), front ends are given notice, and the root reads them anew
-// rather than ask "unchanged?". A load that was under way meanwhile may be old: it is repeated, once;
-// overtaken a second time it is answered as no longer fresh.
+// rather than ask "unchanged?". A load that was under way meanwhile may be old: it is repeated, up to
+// limits::load_repeats times. Further ESTALE for the same version within limits::expiry_pause expire nothing:
+// what has been read since then does not name it.
 //
 // Invariants: each ask is answered exactly once, unless its asker was cancelled; at most one question per key
 // is under way from a rank, so one load per key at its root; bytes of Ready and previous outcomes <=

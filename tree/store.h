@@ -34,8 +34,8 @@ struct Pending {
   std::vector<Waiter> waiters;      // in order of asking; may become empty by cancellation
   std::optional<Outcome> previous;  // stale bytes, kept for "unchanged"
   Instant since{};
-  bool expired = false;   // at a root: since the load under way began, so what it brings may be old
-  bool repeated = false;  // at a root: the load under way is the second, for that reason
+  bool expired = false;       // at a root: since the load under way began, so what it brings may be old
+  std::uint32_t repeats = 0;  // at a root: loads made again for that reason
 };
 
 struct Ready {

@@ -29,7 +29,7 @@ int run(const CommandOptions& options) {
     std::cout << answer << '\n';
     return 0;
   }
-  const auto json = nlohmann::json::parse(answer, nullptr, false);
+  const auto json = nlohmann::ordered_json::parse(answer, nullptr, false);
   if (!json.is_object()) throw Unanswered(1, options.mount + ": the answer is damaged");
   std::cout << (options.op == ControlOp::status ? status_text(json) : stats_text(json));
   return 0;

@@ -21,7 +21,7 @@ if [[ $name == copper_service ]]; then
     while IFS= read -r line; do
       printf '%s\n' "$line"
       [[ $line == 'copper: '* ]] && tell "said $name $line"
-      [[ $line == 'copper: ready'* ]] && exec cat
+      [[ $line == 'copper: ready'* ]] && cat
     done >>"$output"
   )
 else

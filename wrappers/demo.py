@@ -74,8 +74,8 @@ def main(package, nodes, mount):
     # What one node had to ask for: a leaf of the tree asks its parent for each object once, the only node asks storage.
     alone = in_all if nodes == 1 else max(
         after[i]["node"]["asks_sent"] - before[i]["node"]["asks_sent"] for i in range(nodes))
-    print(f"\n  storage reads in all        {in_all:>8,}")
-    print(f"  {nodes} nodes reading directly   {nodes * alone:>8,}")
+    reading = f"{nodes} nodes reading directly"
+    print(f"\n  {'storage reads in all':<28}{in_all:>8,}\n  {reading:<28}{nodes * alone:>8,}")
     print(f"  ({nodes} x the {alone:,} directories, names and file blocks that one node needed, each read once)")
 
     pairs = []

@@ -219,8 +219,13 @@ keep copper_service "${launcher[@]}" -n "$nodes" "$service" "${both[@]}" --nodes
 write_record 2>/dev/null || fail 2 "/dev/shm is full"
 
 # ---- wait for the one line ----
-first_complaint() { # program: its first line of its own, else the last line of all
-  grep -hm1 "^${1%%.*}: " "$logs/$1.output" || tail -n1 "$logs/$1.output"
+# What a keeper's program complained of: its refusal, else the first error in its logs, else what it printed last.
+first_complaint() {
+  local line
+  line=$(grep -hm1 "^${1%%.*}: " "$logs/$1.output") && printf '%s' "$line" && return
+  line=$(grep -hE ' (error|critical) ' "$logs/$1"*.log 2>/dev/null | sort | head -n1)
+  [[ -n $line ]] && printf '%s' "${line#* * }" && return
+  tail -n1 "$logs/$1.output"
 }
 deadline=$((SECONDS + patience + 5))
 ready=''
@@ -233,8 +238,7 @@ while [[ -z $ready ]]; do
     'ended '*)
       read -r _ name status <<<"$line"
       complaint=$(first_complaint "$name")
-      case $name in copper_fuse.*) complaint="${name#*.}: $complaint" ;; esac
-      ((status == 2)) && fail 2 "$complaint"
+      ((status == 2)) && fail 2 "${name#copper_}: $complaint"
       fail 1 "$name ended with status $status: $complaint"
       ;;
   esac

@@ -13,7 +13,7 @@
 namespace copper {
 namespace {
 
-using nlohmann::json;
+using json = nlohmann::ordered_json;
 
 std::uint64_t number(const json& object, std::string_view name) {
   const auto found = object.find(name);

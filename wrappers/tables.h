@@ -8,8 +8,8 @@
 
 namespace copper {
 
-std::string status_text(const nlohmann::json& status);
-std::string stats_text(const nlohmann::json& stats);
+std::string status_text(const nlohmann::ordered_json& status);
+std::string stats_text(const nlohmann::ordered_json& stats);
 
 // 1234567 -> "1,234,567"; 1572864 -> "1.5 MiB"; 3723 -> "1:02:03".
 std::string grouped(std::uint64_t n);

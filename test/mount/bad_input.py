@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Bad input: each program says what is wrong in one line, exits with status 2, and leaves nothing running, mounted or
-in shared memory. Cases that need a machine of their own (no /dev/fuse, a small /dev/shm, a missing program) get one made
-of namespaces and a PATH of links."""
+in shared memory. Cases that need a machine of their own (no /dev/fuse, a small /dev/shm, a missing program) get one
+made of namespaces and a PATH of links."""
 
 import os
 import shutil
@@ -42,8 +42,8 @@ class BadInput(MountTest):
 
     def nothing_left(self):
         copper = {pid: arguments for pid, arguments in processes_naming(self.top).items() if is_copper(arguments)}
-        self.assertEqual((copper, mounts_below(self.mount), runs_naming(self.top) + runs_naming(self.top, ORDINARY_USER)),
-                         ({}, [], []))
+        runs = runs_naming(self.top) + runs_naming(self.top, ORDINARY_USER)
+        self.assertEqual((copper, mounts_below(self.mount), runs), ({}, [], []))
 
     def launch(self, *options):
         return [LAUNCH, "-d", os.path.join(self.top, "logs"), "-v", self.mount, *options]
@@ -62,8 +62,9 @@ class BadInput(MountTest):
         self.refused([STOP, "-v"], "-v")
 
     def test_launch_refuses_values_out_of_range(self):
-        for option, values in (("--nodes", ("0", "-1", "x", "1000000", "1.5", "")), ("-E", ("-1", "x", "1e3", "99999999999")),
-                               ("-l", ("6", "-1", "debug")), ("-t", ("nothing", "files")), ("-b", ("x", "0-", "1,,2", "4095")),
+        for option, values in (("--nodes", ("0", "-1", "x", "1000000", "1.5", "")), ("-l", ("6", "-1", "debug")),
+                               ("-E", ("-1", "x", "1e3", "99999999999")), ("-t", ("nothing", "files")),
+                               ("-b", ("x", "0-", "1,,2", "4095")),
                                ("-T", ("0", "65", "x")), ("-s", ("-1", "x"))):
             for value in values:
                 self.refused(self.launch(option, value), option)
@@ -129,8 +130,8 @@ class BadInput(MountTest):
         self.refused(["unshare", "--mount", "sh", "-c", script, "-", *self.launch("--nodes", "2")], "/dev/shm")
 
     def test_help_is_no_bad_input(self):
-        for command in ([LAUNCH, "-h"], [STOP, "-h"], [program("copper"), "--help"], [program("copper_service"), "--help"],
-                        [program("copper_fuse"), "--help"]):
+        programs = [[program(name), "--help"] for name in ("copper", "copper_service", "copper_fuse")]
+        for command in ([LAUNCH, "-h"], [STOP, "-h"], *programs):
             done = run(command)
             self.assertEqual((done.returncode, done.stderr), (0, ""), command)
             self.assertIn("sage", done.stdout)

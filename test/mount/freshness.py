@@ -9,12 +9,14 @@ import os
 import random
 import shutil
 import threading
+import time
 
 import questions as ask
 from copper_nodes import MountTest, Nodes, eventually, main
 from questions import outcome
 
 BOUND_S = 6  # -E, what changed just now being looked at twice (2 s), and a slow machine
+AGES_S = (0, 2.2)  # what changed within 2 s before it was looked at is looked at again
 BLOCK = 1 << 20
 
 nodes = None
@@ -168,43 +170,44 @@ class Freshness(MountTest):
 
     # ---- versions ----
 
-    def test_a_file_replaced_by_rename_is_new_on_open_and_old_to_who_holds_it(self):
-        old, new = (letter * (3 * BLOCK + 100) for letter in (b"o", b"n"))
-        self.write_and_see("file", old)
+    def held_while(self, change, old, age):
+        """Every node reads the first bytes of a file of a certain age; then the change. The descriptors."""
+        self.write("file", old)
+        time.sleep(age)
+        self.all_see(os.path.exists, "file", True)
         held = [os.open(self.on(node, "file"), os.O_RDONLY) for node in range(nodes.count)]
         for fd in held:
             self.addCleanup(os.close, fd)
             self.assertEqual(os.pread(fd, 10, 0), b"o" * 10)
-        self.replace("file", new[:-50])
-        self.all_see(lambda path: content(path) == new[:-50], "file", True)
-        for fd in held:
-            self.assertEqual(os.fstat(fd).st_size, len(old))
-            for offset in (0, BLOCK, 2 * BLOCK, 3 * BLOCK):
-                self.assertEqual(set(os.pread(fd, BLOCK, offset)), {ord("o")}, offset)
+        change()
+        return held
+
+    def still_old(self, held, old):
+        for node, fd in enumerate(held):
+            self.assertEqual(outcome(lambda: os.fstat(fd).st_size), len(old), f"node {node}")  # noqa: B023
+            for offset in range(0, len(old), BLOCK):
+                self.assertEqual(outcome(os.pread, fd, BLOCK, offset), old[offset:offset + BLOCK], f"node {node}")
+
+    def test_a_file_replaced_by_rename_is_new_on_open_and_old_to_who_holds_it(self):
+        old, new = b"o" * (3 * BLOCK + 100), b"n" * (3 * BLOCK + 50)
+        for age in AGES_S:
+            with self.subTest(age=age):
+                held = self.held_while(lambda: self.replace("file", new), old, age)
+                self.all_see(lambda path: content(path) == new, "file", True)
+                self.still_old(held, old)
 
     def test_a_deleted_file_stays_readable_to_who_holds_it(self):
-        self.write_and_see("file", b"o" * (3 * BLOCK))
-        held = [os.open(self.on(node, "file"), os.O_RDONLY) for node in range(nodes.count)]
-        for fd in held:
-            self.addCleanup(os.close, fd)
-            os.pread(fd, 10, 0)
-        os.unlink(self.at("file"))
-        self.all_see(os.lstat, "file", "ENOENT")
-        for fd in held:
-            self.assertEqual(b"".join(os.pread(fd, BLOCK, n * BLOCK) for n in range(3)), b"o" * (3 * BLOCK))
+        old = b"o" * (3 * BLOCK)
+        for age in AGES_S:
+            with self.subTest(age=age):
+                held = self.held_while(lambda: os.unlink(self.at("file")), old, age)
+                self.all_see(os.lstat, "file", "ENOENT")
+                self.still_old(held, old)
 
     def rewritten(self, change, new):
         """A file of four blocks, held by every node after its first bytes were read, is changed in place. What the
         holders and new readers then get: whole versions or ESTALE."""
-        old = b"o" * (4 * BLOCK)
-        self.write_and_see("file", old)
-        held = [os.open(self.on(node, "file"), os.O_RDONLY) for node in range(nodes.count)]
-        for fd in held:
-            self.addCleanup(os.close, fd)
-            self.assertEqual(os.pread(fd, 10, 0), b"o" * 10)
-        self.all_see(lambda path: os.stat(path).st_size, "file", len(old))
-        change(self.at("file"))
-
+        held = self.held_while(lambda: change(self.at("file")), b"o" * (4 * BLOCK), 0)
         for node, fd in enumerate(held):
             for n in (1, 3, 2, 0):
                 piece = outcome(os.pread, fd, BLOCK, n * BLOCK)
@@ -213,7 +216,6 @@ class Freshness(MountTest):
 
         for node in range(nodes.count):
             self.assertEqual(os.stat(self.on(node, "file")).st_size, len(new))
-        return held
 
     def test_a_file_rewritten_in_place_is_refused_to_its_holders_and_then_new(self):
         def rewrite(path):

@@ -8,7 +8,7 @@ import subprocess
 import unittest
 
 from copper_nodes import PYTHON, MountTest, main, run
-from on_model import difference, front_end_operations, nodes_on_model
+from on_model import asked_of_front_ends, nodes_on_model
 
 PACKAGES = "/usr/lib/python3/dist-packages"
 PROGRAM = """
@@ -53,14 +53,14 @@ class Imports(MountTest):
             self.assertEqual(len(set(loaded)), 1)
             counts = storage.counts()
             self.assertEqual(counts.more_than_once(), [])
-            self.assertGreater(counts.total("open"), loaded[0])
-            print(f"    {package}: {loaded[0]} modules; {counts.total('opendir')} listings, {counts.total('open')} files, "
-                  f"{counts.total('blocks')} blocks asked of storage by four nodes", flush=True)
+            self.assertGreaterEqual(counts.total("open"), loaded[0])
+            print(f"    {package}: {loaded[0]} modules; {counts.total('opendir')} listings, "
+                  f"{counts.total('open')} files, {counts.total('blocks')} blocks asked of storage by four nodes", flush=True)
 
             storage.reset()
-            before = front_end_operations(nodes)
-            self.assertEqual(nodes.on_each(modules), loaded)
-            self.assertEqual(difference(before, front_end_operations(nodes)), [{}] * nodes.count)
+            asked, again = asked_of_front_ends(nodes, lambda: nodes.on_each(modules))
+            self.assertEqual(again, loaded)
+            self.assertEqual(asked, [{}] * nodes.count)
             self.assertEqual(storage.counts(), {})
 
     @unittest.skipIf(missing("numpy"), "python3-numpy is not installed")

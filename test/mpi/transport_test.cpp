@@ -82,8 +82,6 @@ int run(int argc, char** argv) {
       ++arrived;
     }
   }
-  expect(job, counters[Counter::messages_sent] == expected, "sent another number of messages");
-  expect(job, counters[Counter::messages_received] == expected, "received another number of messages");
   expect(job, counters[Counter::messages_damaged] == 0, "a message was damaged");
   expect(job, !transport.bulk_outstanding(), "payloads are under way after all have arrived");
   expect(job, job.all(true) && !job.all(job.rank() != 0), "ranks do not agree");

@@ -1,9 +1,16 @@
+// The arena against a model, and what a restarted rank finds of it.
 #include "service/arena.h"
 
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <catch2/catch.hpp>
+#include <chrono>
 #include <cstring>
 #include <map>
 #include <random>
+#include <thread>
 
 #include "test/service/scratch.h"
 #include "tree/limits.h"
@@ -252,6 +259,57 @@ TEST_CASE("after any step a restarted rank finds exactly what was sealed") {
   filling.clear();
   arena.end_leases(4);
   CHECK(arena.used() == 0);
+}
+
+TEST_CASE("a rank killed at any instant leaves a whole chain, and nothing that is not whole") {
+  const Scratch scratch;
+  auto segment = make_segment(scratch, "node0");
+  REQUIRE(segment.commit_arena(arena_bytes));
+  const auto text = [](std::uint64_t seed) { return text_of(seed, seed % 5000); };
+  for (std::uint64_t round = 0; round < 40; ++round) {
+    std::memset(segment.arena().data(), 0, segment::data_offset(0));  // no chain yet
+    const auto working = ::fork();
+    REQUIRE(working >= 0);
+    if (working == 0) {
+      Arena arena(segment);
+      std::mt19937_64 random(round);
+      const auto fill = [&](std::string path, std::uint64_t seed) {
+        const auto bytes = text(seed);
+        auto buffer = arena.allocate(Key::entry(path), bytes.size());
+        if (!buffer) return Bytes();
+        if (!bytes.empty()) std::memcpy(buffer->data(), bytes.data(), bytes.size());
+        const Tag tag = tag_of(buffer->span());
+        return arena.seal(std::move(*buffer), tag);
+      };
+      const auto anchor = fill("/1234", 1234);
+      segment.header().service_sleeping = 1;  // at work
+      std::vector<Bytes> kept(60);
+      for (;;) {
+        const auto seed = random();
+        kept[seed % kept.size()] = Bytes();
+        kept[seed % kept.size()] = fill("/" + std::to_string(seed), seed);
+      }
+    }
+    while (segment.header().service_sleeping == 0) std::this_thread::yield();
+    segment.header().service_sleeping = 0;
+    std::this_thread::sleep_for(std::chrono::microseconds(100 + round * 97 % 1500));
+    ::kill(working, SIGKILL);
+    ::waitpid(working, nullptr, 0);
+
+    Arena arena(segment);
+    std::vector<Bytes> kept;
+    bool anchored = false;
+    arena.scan([&](const Key& key, const Bytes& bytes, Tag) {
+      const auto seed = std::stoull(key.path.substr(1));
+      CHECK(bytes.text() == text(seed));
+      anchored |= seed == 1234;
+      kept.push_back(bytes);
+    });
+    CHECK(anchored);
+    CHECK(walk(segment) == arena.used());
+    kept.clear();
+    CHECK(arena.used() == 0);
+  }
 }
 
 TEST_CASE("a scan frees what is unfinished, damaged or of no key, and gives what is whole") {

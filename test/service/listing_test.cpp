@@ -1,3 +1,4 @@
+// The bytes of listings and entries: there and back, and damaged.
 #include "service/listing.h"
 
 #include <sys/stat.h>

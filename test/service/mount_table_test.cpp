@@ -1,3 +1,4 @@
+// Numbers from mountinfo files made up here.
 #include "service/mount_table.h"
 
 #include <sys/sysmacros.h>

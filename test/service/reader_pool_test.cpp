@@ -1,3 +1,4 @@
+// Jobs that are held by a gate stand for storage that does not answer.
 #include "service/reader_pool.h"
 
 #include <pthread.h>

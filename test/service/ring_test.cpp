@@ -1,3 +1,4 @@
+// Rings of eight numbers, and one shared by two threads.
 #include "service/ring.h"
 
 #include <catch2/catch.hpp>

@@ -1,3 +1,4 @@
+// The segment's file: made, taken over, attached to, refused. Other processes are forked children.
 #include "service/segment.h"
 
 #include <poll.h>

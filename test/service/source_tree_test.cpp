@@ -1,3 +1,4 @@
+// Paths only, no file is touched.
 #include "service/source_tree.h"
 
 #include <sys/stat.h>

@@ -13,6 +13,12 @@
 
 namespace copper {
 
+// The block of a listing that was loaded, which must outlive it.
+inline ListingView view(const Loaded& loaded) {
+  REQUIRE(loaded.value);
+  return ListingView::of(loaded.value->span()).value();
+}
+
 class StorageHarness {
  public:
   explicit StorageHarness(StorageOptions options = {}) : StorageHarness(std::move(options), heap_) {}

@@ -1,10 +1,9 @@
+// The storage port over a directory on disk: every kind of key, freshness, and what is not shared.
 #include "service/storage.h"
 
 #include <fcntl.h>
-#include <grp.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
@@ -21,18 +20,6 @@ namespace {
 namespace fs = std::filesystem;
 constexpr std::size_t B = limits::block_bytes;
 
-std::string pattern(std::size_t size, char first = 'a') {
-  std::string text(size, ' ');
-  for (std::size_t i = 0; i < size; ++i)
-    text[i] = static_cast<char>(first + static_cast<char>((i / 7 + i / B) % 23));
-  return text;
-}
-
-ListingView view(const Loaded& loaded) {
-  REQUIRE(loaded.value);
-  return ListingView::of(loaded.value->span()).value();
-}
-
 // The parts of stat that the mount shows, by stat itself.
 void check_as_stat(const Attributes& attributes, const std::string& path) {
   struct stat st {};
@@ -47,28 +34,6 @@ void check_as_stat(const Attributes& attributes, const std::string& path) {
   CHECK(attributes.mtime_ns == st.st_mtim.tv_sec * 1'000'000'000 + st.st_mtim.tv_nsec);
   CHECK(attributes.ctime_ns == st.st_ctim.tv_sec * 1'000'000'000 + st.st_ctim.tv_nsec);
 }
-
-// As nobody, with nobody's group alone, where the test runs as root; itself otherwise.
-class OrdinaryUser {
- public:
-  OrdinaryUser() {
-    if (::geteuid() != 0) return;
-    groups_.resize(static_cast<std::size_t>(::getgroups(0, nullptr)));
-    (void)::getgroups(static_cast<int>(groups_.size()), groups_.data());
-    was_root_ = ::setgroups(0, nullptr) == 0 && ::setegid(65534) == 0 && ::seteuid(65534) == 0;
-  }
-  ~OrdinaryUser() {
-    if (!was_root_) return;
-    (void)!::seteuid(0);
-    (void)!::setegid(0);
-    (void)::setgroups(groups_.size(), groups_.data());
-  }
-  explicit operator bool() const { return ::geteuid() != 0; }
-
- private:
-  bool was_root_ = false;
-  std::vector<gid_t> groups_;
-};
 
 }  // namespace
 
@@ -241,125 +206,6 @@ TEST_CASE("a listing of several blocks is read in one edition") {
   CHECK(late.error(Key::listing_block(path, 1, head.edition())) == Errno{ESTALE});
 }
 
-TEST_CASE("a file is read block by block, and a block it has not is refused") {
-  const Scratch scratch(Scratch::disk);
-  StorageHarness storage;
-  const auto text = pattern(2 * B + 100);
-  const auto path = scratch.write("file", text);
-  const auto version = storage.version(path);
-  CHECK(storage.block(path, 0, version) == text.substr(0, B));
-  CHECK(storage.block(path, 2, version) == text.substr(2 * B));
-  CHECK(storage.block(path, 1, version) == text.substr(B, B));
-  CHECK(storage.error(Key::file_block(path, 3, version)) == Errno{EINVAL});
-  const auto empty = scratch.write("empty", "");
-  CHECK(storage.error(Key::file_block(empty, 0, storage.version(empty))) == Errno{EINVAL});
-  const auto exact = scratch.write("exact", pattern(B));
-  CHECK(storage.block(exact, 0, storage.version(exact)).size() == B);
-  CHECK(storage.error(Key::file_block(exact, 1, storage.version(exact))) == Errno{EINVAL});
-
-  const auto old = storage.ask(Key::file_block("/usr/bin/env", 0, storage.version("/usr/bin/env")));
-  CHECK(old.fresh_for == for_the_job);
-}
-
-TEST_CASE("bytes of another version are never given") {
-  const Scratch scratch(Scratch::disk);
-  StorageHarness storage;
-  const auto text = pattern(2 * B);
-  const auto path = scratch.write("file", text);
-  const auto version = storage.version(path);
-  const bool begun = GENERATE(false, true);  // a descriptor is kept
-  if (begun) REQUIRE(storage.block(path, 0, version) == text.substr(0, B));
-  const auto key = Key::file_block(path, 1, version);
-  SECTION("changed in place") {
-    ::usleep(20'000);  // storage's clock ticks
-    const int fd = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
-    REQUIRE(::pwrite(fd, "xyz", 3, B + 5) == 3);
-    ::close(fd);
-    CHECK(storage.error(key) == Errno{ESTALE});
-    CHECK(storage.block(path, 1, storage.version(path)).substr(5, 3) == "xyz");
-  }
-  SECTION("truncated") {
-    REQUIRE(::truncate(path.c_str(), B + 10) == 0);
-    CHECK(storage.error(key) == Errno{ESTALE});
-    CHECK(storage.block(path, 1, storage.version(path)).size() == 10);
-  }
-  SECTION("replaced by rename") {
-    scratch.write("next", pattern(2 * B, 'A'));
-    fs::rename(scratch / "next", path);
-    if (begun) {
-      CHECK(storage.block(path, 1, version) == text.substr(B));
-    } else {
-      CHECK(storage.error(key) == Errno{ESTALE});
-    }
-    CHECK(storage.block(path, 1, storage.version(path)) == pattern(2 * B, 'A').substr(B));
-  }
-  SECTION("deleted") {
-    fs::remove(path);
-    if (begun) {
-      CHECK(storage.block(path, 1, version) == text.substr(B));
-    } else {
-      CHECK(storage.error(key) == Errno{ESTALE});
-    }
-    CHECK(storage.error(Key::entry(path)) == Errno{ENOENT});
-  }
-  SECTION("deleted, but for a hard link") {
-    fs::create_hard_link(path, scratch / "other");
-    const auto linked = storage.version(path);
-    if (begun) REQUIRE(storage.block(path, 0, linked) == text.substr(0, B));
-    fs::remove(path);
-    if (begun) {
-      CHECK(storage.block(path, 1, linked) == text.substr(B));
-    } else {
-      CHECK(storage.error(Key::file_block(path, 1, linked)) == Errno{ESTALE});
-    }
-  }
-  SECTION("deleted, then rewritten through another name") {
-    fs::create_hard_link(path, scratch / "other");
-    const auto linked = storage.version(path);
-    REQUIRE(storage.block(path, 0, linked) == text.substr(0, B));
-    fs::remove(path);
-    ::usleep(20'000);
-    scratch.write("other", pattern(2 * B, 'A'));
-    CHECK(storage.error(Key::file_block(path, 1, linked)) == Errno{ESTALE});
-  }
-  SECTION("followed by something else of that name") {
-    fs::remove(path);
-    fs::create_directory(path);
-    if (!begun) CHECK(storage.error(key) == Errno{ESTALE});
-  }
-}
-
-TEST_CASE("only so many descriptors are kept, the least recently used go") {
-  const Scratch scratch(Scratch::disk);
-  StorageHarness storage({.descriptors_kept = 1});
-  const auto text = pattern(2 * B);
-  const auto a = scratch.write("a", text);
-  const auto b = scratch.write("b", text);
-  const auto version_a = storage.version(a);
-  const auto version_b = storage.version(b);
-  storage.block(a, 0, version_a);
-  storage.block(b, 0, version_b);
-  fs::remove(a);
-  fs::remove(b);
-  CHECK(storage.error(Key::file_block(a, 1, version_a)) == Errno{ESTALE});
-  CHECK(storage.block(b, 1, version_b) == text.substr(B));
-}
-
-TEST_CASE("what is no regular file is never opened") {
-  const Scratch scratch(Scratch::disk);
-  StorageHarness storage;
-  const auto fifo = scratch.at("fifo");
-  REQUIRE(::mkfifo(fifo.c_str(), 0600) == 0);
-  for (const auto& path : {fifo, scratch.path().native()}) {
-    auto version = storage.version(path);
-    if (version.size == 0) continue;  // has no block anyhow
-    CHECK(storage.error(Key::file_block(path, 0, version)) == Errno{EINVAL});
-  }
-  auto version = storage.version(fifo);
-  version.size = 10;
-  CHECK(storage.error(Key::file_block(fifo, 0, version)) == Errno{ESTALE});
-}
-
 TEST_CASE("local trees are links to themselves, and the job's mounts are not touched") {
   const Scratch scratch(Scratch::disk);
   const auto top = scratch.path().native();
@@ -434,64 +280,9 @@ TEST_CASE("no room in memory is an answer, not remembered") {
   }
 }
 
-TEST_CASE("what storage denies an ordinary user is denied") {
-  const Scratch scratch(Scratch::disk);
-  const auto file = scratch.write("file", "hello");
-  fs::create_directory(scratch / "dir");
-  ::chmod(scratch.path().c_str(), 0755);
-  ::chmod(file.c_str(), 0000);
-  ::chmod(scratch.at("dir").c_str(), 0000);
-  {
-    const OrdinaryUser user;
-    if (!user) {
-      WARN("skipped: still root, to whom nothing is denied");
-      return;
-    }
-    StorageHarness storage;
-    const auto version = storage.version(file);
-    CHECK(storage.error(Key::file_block(file, 0, version)) == Errno{EACCES});
-    CHECK(storage.error(Key::listing(scratch.at("dir"))) == Errno{EACCES});
-    CHECK(storage.error(Key::entry(scratch.at("dir/x"))) == Errno{EACCES});
-    CHECK((storage.entry(file).attributes.mode & 0777) == 0);
-  }
-  ::chmod(scratch.at("dir").c_str(), 0700);
-}
-
-TEST_CASE("where an access control list grants what the mode denies, the mode is made to agree") {
-  if (::geteuid() != 0) {
-    WARN("skipped: only root can make a file that is another user's");
-    return;
-  }
-  const Scratch scratch(Scratch::disk);
-  const auto file = scratch.write("file", "hello");
-  const auto closed = scratch.write("closed", "hello");
-  ::chmod(scratch.path().c_str(), 0755);
-  ::chmod(file.c_str(), 0600);
-  ::chmod(closed.c_str(), 0600);
-  struct __attribute__((packed)) {
-    std::uint32_t version = 2;
-    struct {
-      std::uint16_t tag, permissions;
-      std::uint32_t id;
-    } entries[5] = {{0x01, 6, ~0u}, {0x02, 4, 65534}, {0x04, 0, ~0u}, {0x10, 4, ~0u}, {0x20, 0, ~0u}};
-  } list;
-  if (::setxattr(file.c_str(), "system.posix_acl_access", &list, sizeof list, 0) != 0) {
-    WARN("skipped: " << scratch.path() << " has no access control lists");
-    return;
-  }
-  const OrdinaryUser user;
-  REQUIRE(user);
-  StorageHarness storage;
-  CHECK((storage.entry(file).attributes.mode & 0777) == 0644);
-  CHECK((storage.entry(closed).attributes.mode & 0777) == 0600);
-  const auto listing = storage.ask(Key::listing(scratch.path().native()));
-  CHECK((view(listing).find("file")->entry->attributes.mode & 0777) == 0644);
-  CHECK(storage.block(file, 0, storage.version(file)) == "hello");
-}
-
 TEST_CASE("each of many loads is answered once, and a storage that ends leaves the rest") {
   const Scratch scratch(Scratch::disk);
-  const auto path = scratch.write("file", pattern(3 * B));
+  const auto path = scratch.write("file", std::string(3 * B, 'x'));
   StorageHarness storage;
   const auto version = storage.version(path);
   constexpr int rounds = 300;

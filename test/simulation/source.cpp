@@ -1,5 +1,6 @@
 #include "test/simulation/source.h"
 
+#include <algorithm>
 #include <sstream>
 
 #include "test/simulation/failure.h"
@@ -66,6 +67,14 @@ const Source::Spell* Source::current(const std::string& path) const {
 }
 
 bool Source::exists(const std::string& path) const { return current(path) != nullptr; }
+
+std::size_t Source::changes_since(const std::string& directory, Instant from) const {
+  std::ptrdiff_t changes = 0;
+  for (const auto& [path, spells] : directories_.at(directory).files)
+    changes +=
+        std::count_if(spells.begin(), spells.end(), [&](const Spell& spell) { return spell.since >= from; });
+  return static_cast<std::size_t>(changes);
+}
 
 void Source::create(const std::string& path, Instant now) {
   const auto inode = ++last_number_;

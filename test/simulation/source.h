@@ -29,6 +29,7 @@ class Source {
   // A new content without a new version: false, and nothing happens, where the version is too old for that.
   bool change_unseen(const std::string& path, Instant now);
   bool exists(const std::string& path) const;
+  std::size_t changes_since(const std::string& directory, Instant from) const;  // of any file in it
 
   // ---- it is asked
   void begin(const Key& key);                  // a load is under way; throws Failure where one is already

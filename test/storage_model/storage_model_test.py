@@ -110,7 +110,8 @@ class StorageModelTest(unittest.TestCase):
         self.write("large", b"z" * (5 << 20))
         fd = os.open(self.path("large"), os.O_RDONLY)
         self.addCleanup(os.close, fd)
-        for offset, size, blocks in ((0, 10, 1), (100, 10, 1), ((1 << 20) - 5, 10, 2), (4 << 20, 10, 3), (0, 5 << 20, 5)):
+        for offset, size, blocks in ((0, 10, 1), (100, 10, 1), ((1 << 20) - 5, 10, 2), (4 << 20, 10, 3),
+                                     (0, 5 << 20, 5)):
             os.pread(fd, size, offset)
             self.assertEqual(self.storage.counts()["/large"].blocks, blocks, (offset, size))
 
@@ -154,15 +155,17 @@ class StorageModelTest(unittest.TestCase):
         self.assertEqual(caught.exception.errno, errno.EIO)
         self.storage.clear()
         self.assertEqual(self.read("a/second name"), b"blank")
-        for nonsense in ("delay /a", "delay a open 3", "fail / open EFOO", "fail / close EIO", "hang /", "hang / close", "frobnicate", ""):
+        for nonsense in ("delay /a", "delay a open 3", "fail / open EFOO", "fail / close EIO", "hang /", "hang / close",
+                         "frobnicate", ""):
             with self.assertRaises(ValueError):
                 self.storage.ask(nonsense)
 
     def test_a_hang_lasts_until_released_and_holds_up_nobody_else(self):
-        self.assertEqual(self.read("a/b/file"), b"x" * 10_000)  # else the kernel lets one ask and the others wait for it
+        self.assertEqual(self.read("a/b/file"), b"x" * 10_000)  # else the kernel lets one ask, and the others wait
         self.storage.hang("/a/b")
         results = []
-        readers = [threading.Thread(daemon=True, target=lambda: results.append(self.read("a/b/file"))) for _ in range(50)]
+        readers = [threading.Thread(daemon=True, target=lambda: results.append(self.read("a/b/file")))
+                   for _ in range(50)]
         for reader in readers:
             reader.start()
         self.assertTrue(eventually(lambda: self.storage.waiting() == ["/a/b"] * 50), self.storage.waiting())

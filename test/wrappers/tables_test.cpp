@@ -4,7 +4,7 @@
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
-using nlohmann::json;
+using json = nlohmann::ordered_json;
 using namespace copper;
 using Catch::Contains;
 

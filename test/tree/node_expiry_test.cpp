@@ -1,0 +1,151 @@
+// ESTALE's way back: what named a version that is gone expires at every rank, before anyone is told.
+#include "test/tree/node_harness.h"
+#include "tree/limits.h"
+#include "tree/node.h"
+
+namespace copper::test {
+namespace {
+
+// One tree of fan-out 2: 0 above 1 and 2, 1 above 3 and 4.
+const Topology seven(7, 2, 1);
+
+}  // namespace
+
+TEST_CASE("before ESTALE is told, what named the version has expired everywhere") {
+  NodeHarness h(0, seven);
+  h.ask(1, an_entry);
+  h.loaded(an_entry, "attributes", 2s);
+  h.ask(1, a_listing);
+  h.loaded(a_listing, "names", 2s);
+  h.ask(1, a_block);
+  const auto out = h.loaded_error(a_block, ESTALE);
+  REQUIRE(out.size() == 4);
+  CHECK(sent<Expire>(out, 1, 0).key == a_block);
+  CHECK(sent<Expire>(out, 2, 1).key == a_block);
+  CHECK(action<Notice>(out, 2).key == a_block);
+  CHECK(action<Reply>(out, 3).outcome.value.error() == Errno{ESTALE});
+  CHECK(h.count(Counter::expired) == 2);
+
+  // Read anew: storage would find the directory unchanged where only a file in it has changed.
+  CHECK_FALSE(action<Load>(h.ask(1, an_entry)).previous.has_value());
+  CHECK_FALSE(action<Load>(h.ask(2, a_listing)).previous.has_value());
+  h.loaded(a_listing, "names", 2s);
+  h.now += 2s;
+  CHECK(action<Load>(h.ask(2, a_listing)).previous.has_value());
+}
+
+TEST_CASE("a block of a former listing expires the listing") {
+  NodeHarness h(0, seven);
+  const auto page = Key::listing_block("/d", 2, 99);
+  h.ask(1, a_listing);
+  h.loaded(a_listing, "names", 2s);
+  h.ask(1, page);
+  const auto out = h.loaded_error(page, ESTALE);
+  CHECK(sent<Expire>(out, 1, 0).key == page);
+  CHECK(action<Notice>(out, 2).key == page);
+  CHECK_FALSE(action<Load>(h.ask(2, a_listing)).previous.has_value());
+}
+
+TEST_CASE("many readers of one version that is gone cost one expiry, in a while") {
+  NodeHarness h(0, seven);
+  h.ask(1, a_block);
+  CHECK(h.loaded_error(a_block, ESTALE).size() == 4);
+  h.ask(1, a_listing);
+  h.loaded(a_listing, "names, read since", 2s);
+
+  auto next_block = a_block;
+  next_block.block = 1;
+  h.ask(2, next_block);
+  CHECK(h.loaded_error(next_block, ESTALE).size() == 1);
+  CHECK(h.ask(1, a_listing).size() == 1);
+  CHECK(h.count(Counter::client_hits) == 1);
+
+  auto other_version = a_block;
+  ++other_version.version.inode;
+  h.ask(2, other_version);
+  CHECK(h.loaded_error(other_version, ESTALE).size() == 4);
+
+  h.now += limits::expiry_pause;
+  h.ask(2, a_block);
+  CHECK(h.loaded_error(a_block, ESTALE).size() == 4);
+}
+
+TEST_CASE("ESTALE for what names no version expires nothing") {
+  NodeHarness h(0, seven);
+  h.ask(1, an_entry);
+  CHECK(h.loaded_error(an_entry, ESTALE).size() == 1);
+  h.ask(1, a_listing);
+  CHECK(h.loaded_error(a_listing, ESTALE).size() == 1);
+}
+
+TEST_CASE("other bytes for the same block expire what named it, then are answered") {
+  NodeHarness h(0, seven);
+  h.ask(1, a_block);
+  h.loaded(a_block, "young", 2s);
+  h.now += 2s;
+  h.ask(1, a_block);
+  const auto out = h.loaded(a_block, "other");
+  REQUIRE(out.size() == 4);
+  sent<Expire>(out, 1, 0);
+  action<Notice>(out, 2);
+  CHECK(text(action<Reply>(out, 3)) == "other");
+
+  h.ask(2, a_listing);
+  h.loaded(a_listing, "names", 2s);
+  h.now += 2s;
+  h.ask(2, a_listing);
+  CHECK(h.loaded(a_listing, "more names").size() == 1);  // a listing may change
+}
+
+TEST_CASE("an expiry from the parent is passed on, noticed, and renews by tag") {
+  NodeHarness h(1, seven);
+  h.ask(1, an_entry);
+  h.message(0, answer(an_entry, "attributes"));
+  const auto out = h.message(0, Expire{a_block});
+  REQUIRE(out.size() == 3);
+  sent<Expire>(out, 3, 0);
+  sent<Expire>(out, 4, 1);
+  CHECK(action<Notice>(out, 2).key == a_block);
+  CHECK(sent<Ask>(h.ask(1, an_entry), 0).have == tag("attributes"));
+}
+
+TEST_CASE("a load that an expiry overtook is repeated, and overtaken again and again it is not trusted") {
+  NodeHarness h(0, seven);
+  h.ask(1, an_entry);
+  h.ask(2, a_block);
+  h.loaded_error(a_block, ESTALE);
+  const auto repeated = h.loaded(an_entry, "old?", 2s);
+  REQUIRE(repeated.size() == 1);
+  CHECK_FALSE(action<Load>(repeated).previous.has_value());
+
+  SECTION("the second load is trusted") {
+    const auto out = h.loaded(an_entry, "new", 2s);
+    CHECK(text(action<Reply>(out)) == "new");
+    CHECK(h.ask(3, an_entry).size() == 1);
+    CHECK(h.count(Counter::client_hits) == 1);
+  }
+  SECTION("overtaken each time it is answered in the end, stale and suspect") {
+    for (std::uint32_t n = 1;; ++n) {
+      h.now += limits::expiry_pause;
+      h.ask(2, a_block);
+      h.loaded_error(a_block, ESTALE);
+      if (n == limits::load_repeats) break;
+      CHECK(action<Load>(h.loaded(an_entry, "old?", 2s)).key == an_entry);
+    }
+    const auto out = h.loaded(an_entry, "new?", 2s);
+    CHECK(text(action<Reply>(out)) == "new?");
+    CHECK_FALSE(action<Reply>(out).outcome.fresh(h.now));
+    CHECK_FALSE(action<Load>(h.ask(3, an_entry)).previous.has_value());
+  }
+}
+
+TEST_CASE("below the root an answer after an expiry is a new one") {
+  NodeHarness h(1, seven);
+  h.ask(1, an_entry);
+  h.message(0, Expire{a_block});
+  const auto out = h.message(0, answer(an_entry, "new", 2s));
+  CHECK(text(action<Reply>(out)) == "new");
+  CHECK(h.node.store().ready(an_entry)->outcome.fresh(h.now));
+}
+
+}  // namespace copper::test
