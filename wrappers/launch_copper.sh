@@ -238,7 +238,8 @@ while [[ -z $ready ]]; do
     'ended '*)
       read -r _ name status <<<"$line"
       complaint=$(first_complaint "$name")
-      ((status == 2)) && fail 2 "${name#copper_}: $complaint"
+      ((status == 2)) && [[ $name == *.node* ]] && fail 2 "${name#*.}: $complaint"
+      ((status == 2)) && fail 2 "$complaint"
       fail 1 "$name ended with status $status: $complaint"
       ;;
   esac

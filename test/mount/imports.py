@@ -1,21 +1,25 @@
 #!/usr/bin/python3
 """Real packages are imported through four nodes at once: numpy, and torch where it is installed. The storage model
-plays the file system below /usr/lib, so each object's questions are counted."""
+plays the file system below /usr/lib, so each object's questions are counted; the shared libraries come through it too
+(LD_LIBRARY_PATH)."""
 
 import json
 import os
 import subprocess
+import sysconfig
 import unittest
 
 from copper_nodes import PYTHON, MountTest, main, run
 from on_model import asked_of_front_ends, nodes_on_model
 
 PACKAGES = "/usr/lib/python3/dist-packages"
+LIBRARIES = "/usr/lib/" + sysconfig.get_config_var("MULTIARCH")
 PROGRAM = """
 import json, sys
 import {package}
 print(json.dumps([m.__file__ for m in list(sys.modules.values())
                   if getattr(m, "__file__", None) and "dist-packages" in m.__file__]))
+print([line.split()[-1] for line in open("/proc/self/maps") if "libc.so" in line][0])
 print({check})
 """
 
@@ -32,18 +36,21 @@ class Imports(MountTest):
 
     def import_everywhere(self, package, check):
         program = PROGRAM.format(package=package, check=check)
-        right = run([PYTHON, "-c", program]).stdout.splitlines()[1]
+        right = run([PYTHON, "-c", program]).stdout.splitlines()[-1]
 
         with nodes_on_model("/usr/lib", settled=True) as (self.nodes, storage, place):
             nodes = self.nodes
 
             def modules(node):
                 top = nodes.path(node, place) + "/python3/dist-packages"
-                done = subprocess.run([PYTHON, "-c", program], env={**os.environ, "PYTHONPATH": top}, cwd="/",
+                libraries = nodes.path(node, place) + "/" + os.path.basename(LIBRARIES)
+                done = subprocess.run([PYTHON, "-c", program], cwd="/",
+                                      env={**os.environ, "PYTHONPATH": top, "LD_LIBRARY_PATH": libraries},
                                       capture_output=True, text=True, check=False, timeout=self.limit_s)
                 self.assertEqual(done.returncode, 0, done.stderr)
-                files, said = done.stdout.splitlines()
+                files, mapped, said = done.stdout.splitlines()
                 self.assertEqual(said, right)
+                self.assertIn(libraries, mapped)
                 strangers = [path for path in json.loads(files) if not path.startswith(top)]
                 self.assertEqual(strangers, [])
                 return len(json.loads(files))

@@ -64,7 +64,7 @@ def kernel_forgot():
 def asked_of_front_ends(nodes, run):
     """What run() makes the kernel ask, per node, and what run() returns. Where the kernel had to ask because it had
     dropped pages meanwhile (a machine short of memory), the run says nothing and is repeated."""
-    for _ in range(6):
+    for _ in range(4):
         forgot, before = kernel_forgot(), front_end_operations(nodes)
         result = run()
         asked = difference(before, front_end_operations(nodes))
