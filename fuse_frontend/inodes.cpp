@@ -25,7 +25,8 @@ std::size_t mixed(std::size_t seed, std::uint64_t value) {
 
 }  // namespace
 
-bool Inode::is_directory() const { return S_ISDIR(mode); }
+bool Inode::is_directory() const { return S_ISDIR(attributes.mode); }
+std::uint32_t Inode::type() const { return attributes.mode & S_IFMT; }
 
 std::size_t Inodes::Hash::operator()(const Sought& sought) const {
   auto hash = mixed(std::hash<std::string_view>{}(sought.name), sought.parent);
@@ -50,7 +51,7 @@ Inodes::Inodes(Segment& segment) : segment_(segment), names_(16, Hash{this}, Equ
     throw Refusal("shared memory is full: no room for the table of inodes");
   }
   auto& root = record(root_index);
-  root.mode = S_IFDIR;
+  root.attributes.mode = S_IFDIR;
   root.parent = root_nodeid;
   root.state.store(static_cast<std::uint32_t>(segment::InodeState::live), std::memory_order_release);
   const auto records = std::min<std::size_t>(std::max<std::size_t>(committed, step), segment::inodes_max);
@@ -85,12 +86,12 @@ bool Inodes::live(Nodeid id) const {
 Inodes::Sought Inodes::name_of(std::uint32_t index) const {
   const auto& of = record(index);
   const auto length = std::min<std::size_t>(of.name_bytes, limits::name_bytes);
-  return {of.parent, {of.name.data(), length}, S_ISDIR(of.mode), of.version};
+  return {of.parent, {of.name.data(), length}, S_ISDIR(of.attributes.mode), of.attributes.version()};
 }
 
 Inode Inodes::copy(std::uint32_t index) const {
   const auto& of = record(index);
-  return {id_of(index), of.generation, of.parent, of.mode, of.version, std::string(name_of(index).name)};
+  return {id_of(index), of.generation, of.parent, of.attributes, std::string(name_of(index).name)};
 }
 
 std::optional<Inode> Inodes::inode(Nodeid id) const {
@@ -128,10 +129,9 @@ Result<Inode> Inodes::found(Nodeid parent, std::string_view name, const Attribut
   const auto index = allocate();
   if (!index) return Errno{ENOMEM};
   auto& made = record(*index);
-  made.mode = attributes.mode & S_IFMT;
+  made.attributes = attributes;
   made.generation = segment_.header().inode_generation.fetch_add(1) + 1;
   made.parent = parent;
-  made.version = directory ? Version{.inode = attributes.ino} : attributes.version();
   made.name_bytes = static_cast<std::uint16_t>(name.size());
   std::memcpy(made.name.data(), name.data(), name.size());
   made.lookups.store(1, std::memory_order_relaxed);

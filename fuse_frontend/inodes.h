@@ -31,11 +31,12 @@ struct Inode {
   Nodeid id = 0;
   std::uint64_t generation = 0;
   Nodeid parent = 0;
-  std::uint32_t mode = 0;  // file type bits
-  Version version{};       // of a directory: only the inode, and that of when it was first seen
+  Attributes attributes{};  // of a non-directory its version's, for good; of a directory as first seen
   std::string name;
 
   bool is_directory() const;
+  std::uint32_t type() const;  // file type bits
+  Version version() const { return attributes.version(); }
 };
 
 class Inodes {
@@ -73,7 +74,7 @@ class Inodes {
     Nodeid parent;
     std::string_view name;
     bool directory;
-    Version version;
+    Version version;  // of a non-directory
   };
   struct Hash {
     using is_transparent = void;

@@ -67,8 +67,7 @@ void Lane::run() {
   }
 }
 
-// ---- requests
-// ----------------------------------------------------------------------------------------------------
+// ---- requests ----
 
 // False where there is none, or no slot for one.
 bool Lane::read_request() {
@@ -139,8 +138,7 @@ void Lane::count_request(std::uint32_t opcode) {
   }
 }
 
-// ---- waiting
-// -----------------------------------------------------------------------------------------------------
+// ---- waiting ----
 
 // Only one of the lanes that listen is woken by a request.
 void Lane::listen(bool on) {
@@ -200,8 +198,7 @@ void Lane::wake_due(Instant now) {
   }
 }
 
-// ---- what the rank says
-// ------------------------------------------------------------------------------------------
+// ---- what the rank says ----
 
 void Lane::take_completions() {
   while (true) {

@@ -119,6 +119,9 @@ Task getattr(Lane& lane, Request request, Nodeid id) {
   const auto entry = co_await entry_of(lane, request, *inode);
   if (entry.ok()) {
     request.attributes(as_stat(entry->attributes), entry->racy ? 0 : job_seconds);
+  } else if (entry.error() == Errno{ESTALE}) {
+    // Who holds it open goes on with the version that it opened, whatever has become of the name.
+    request.attributes(as_stat(inode->attributes), job_seconds);
   } else {
     request.error(entry.error());
   }
@@ -126,7 +129,7 @@ Task getattr(Lane& lane, Request request, Nodeid id) {
 
 Task readlink(Lane& lane, Request request, Nodeid id) {
   const auto inode = lane.shared().inodes.inode(id);
-  if (!inode || !S_ISLNK(inode->mode)) {
+  if (!inode || inode->type() != S_IFLNK) {
     request.error(Errno{inode ? EINVAL : ESTALE});
     co_return;
   }

@@ -34,10 +34,10 @@ enum class Seen { same, other, perhaps };
 Seen seen(const HeldListing& listing, const Inode& child) {
   const auto [name, missing] = listing.find(child.name);
   if (missing) return Seen::perhaps;
-  if (!name || (name->type & S_IFMT) != (child.mode & S_IFMT)) return Seen::other;
+  if (!name || (name->type & S_IFMT) != child.type()) return Seen::other;
   if (child.is_directory()) return Seen::same;  // named by its path alone
-  if (!name->entry) return name->ino == child.version.inode ? Seen::perhaps : Seen::other;
-  return name->entry->attributes.version() == child.version ? Seen::same : Seen::other;
+  if (!name->entry) return name->ino == child.attributes.ino ? Seen::perhaps : Seen::other;
+  return name->entry->attributes.version() == child.version() ? Seen::same : Seen::other;
 }
 
 // The first block that is not held and has to say something of a child.
@@ -241,7 +241,7 @@ Async<Result<Entry>> entry_of(Lane& lane, Request& request, Inode inode) {
   if (const auto listing = shared.view.held(*parent).listing) {
     const auto sought = listing->find(inode.name);
     if (sought.name && sought.name->entry && !sought.name->entry->racy &&
-        sought.name->entry->attributes.version() == inode.version) {
+        sought.name->entry->attributes.version() == inode.version()) {
       lane.count(FuseCounter::fuse_from_view);
       co_return *sought.name->entry;
     }
@@ -251,7 +251,7 @@ Async<Result<Entry>> entry_of(Lane& lane, Request& request, Inode inode) {
   if (answered.value.ok()) {
     auto entry = decode_entry(answered.value->span());
     if (!entry) co_return Errno{EIO};
-    if (entry->attributes.version() == inode.version) co_return std::move(*entry);
+    if (entry->attributes.version() == inode.version()) co_return std::move(*entry);
   } else if (answered.value.error() != Errno{ENOENT} && answered.value.error() != Errno{ENOTDIR}) {
     co_return answered.value.error();
   }

@@ -53,14 +53,12 @@ Questions::Questions(Segment& segment, Inbox& inbox, std::shared_ptr<spdlog::log
       posts_(segment.lane(options_.lane).posts),
       completions_(segment.lane(options_.lane).completions),
       leases_(std::make_shared<Leases>(*this, inbox)),
-      started_(clock_now()),
       service_generation_(segment.header().service_generation.load(std::memory_order_acquire)) {}
 
-// ---- asking
-// ------------------------------------------------------------------------------------------------------
+// ---- asking ----
 
 void Questions::ask(Asked& asked) {
-  if (!rank_lives(clock_now())) return ask_directly(asked);
+  if (!rank_lives_) return ask_directly(asked);
   asked.client_ = next_client();
   asked.where_ = Asked::Where::rank;
   waiting_.emplace(asked.client_, &asked);
@@ -133,8 +131,7 @@ bool Questions::write(const Post& post) {
   return true;
 }
 
-// ---- answers
-// -----------------------------------------------------------------------------------------------------
+// ---- answers ----
 
 std::vector<Noticed> Questions::completions() {
   std::vector<Noticed> notices;
@@ -212,13 +209,17 @@ std::optional<Bytes> Questions::leased(const CompletionRecord& record) {
   return Bytes(data, record.bytes);
 }
 
-// ---- the rank's life
-// ---------------------------------------------------------------------------------------------
+// ---- the rank's life ----
 
-bool Questions::rank_lives(Instant now) const {
-  const Instant turned{Duration{
-      static_cast<std::int64_t>(segment_.header().service_alive_ns.load(std::memory_order_relaxed))}};
-  return now - std::max(turned, started_) < dead_after;
+// The silence counts only as far as this thread was there to hear it: where the whole machine stood still, or
+// the lane slept, the rank gets its time after that.
+bool Questions::look_at_rank(Instant now) {
+  const auto sign = segment_.header().service_alive_ns.load(std::memory_order_relaxed);
+  const auto since = std::min<Duration>(now - last_look_, 2 * watch_period);
+  silence_ = sign == last_sign_ ? silence_ + since : Duration{};
+  last_sign_ = sign;
+  last_look_ = now;
+  return silence_ < dead_after;
 }
 
 std::optional<Instant> Questions::watch_due(Instant now) const {
@@ -231,11 +232,11 @@ void Questions::watch(Instant now) {
   const auto generation = segment_.header().service_generation.load(std::memory_order_acquire);
   const bool another = generation != service_generation_;
   service_generation_ = generation;
-  const bool lives = rank_lives(now);
-  if (lives != lived_) {
+  const bool lives = look_at_rank(now);
+  if (lives != rank_lives_) {
     log_->warn("{}",
                lives ? "the rank answers again" : "the rank shows no sign of life: reading storage directly");
-    lived_ = lives;
+    rank_lives_ = lives;
   }
   if (another || !lives) {
     unposted_.erase(std::remove_if(unposted_.begin(), unposted_.end(),
@@ -263,8 +264,7 @@ void Questions::watch(Instant now) {
   while (!unposted_.empty() && write(unposted_.front())) unposted_.pop_front();
 }
 
-// ---- one question
-// ------------------------------------------------------------------------------------------------
+// ---- one question ----
 
 Asked::Asked(Questions& questions, Request& request, Key key, Tag have)
     : questions_(questions), request_(request), key_(std::move(key)), have_(have) {

@@ -87,7 +87,7 @@ class Questions {
   std::uint64_t next_client();
   void post(Post post);
   bool write(const Post& post);
-  bool rank_lives(Instant now) const;
+  bool look_at_rank(Instant now);
 
   Segment& segment_;
   Inbox& inbox_;
@@ -99,9 +99,11 @@ class Questions {
   std::deque<Post> unposted_;                          // while the ring is full
   std::unordered_map<std::uint64_t, Asked*> waiting_;  // by client
   std::uint32_t last_number_ = 0;
-  const Instant started_;  // a rank that has not had a turn yet is given time
   std::uint32_t service_generation_;
-  bool lived_ = true;
+  bool rank_lives_ = true;
+  std::uint64_t last_sign_ = 0;     // of the rank's life, as last seen,
+  Instant last_look_{};             // when,
+  Duration silence_{};              // and for how long it has been the same
   std::unique_ptr<Direct> direct_;  // made when it is first needed
 };
 

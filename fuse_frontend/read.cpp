@@ -36,7 +36,7 @@ Task read(Lane& lane, Request request, Nodeid id, std::size_t size, off_t offset
     request.error(!inode ? Errno{ESTALE} : !path.ok() ? path.error() : Errno{EINVAL});
     co_return;
   }
-  const auto file_bytes = inode->version.size;
+  const auto file_bytes = inode->attributes.size;
   const auto from = std::min(static_cast<std::uint64_t>(offset), file_bytes);
   const auto to = std::min(from + std::min(size, block_bytes), file_bytes);
   if (from == to) {
@@ -46,7 +46,7 @@ Task read(Lane& lane, Request request, Nodeid id, std::size_t size, off_t offset
   const auto first = from / block_bytes;
   const auto last = (to - 1) / block_bytes;  // first, or the next
   const auto key = [&](std::uint64_t n) {
-    return Key::file_block(*path, static_cast<std::uint32_t>(n), inode->version);
+    return Key::file_block(*path, static_cast<std::uint32_t>(n), inode->version());
   };
   Asked asked(lane.questions(), request, key(first));
   std::optional<Asked> asked_next;

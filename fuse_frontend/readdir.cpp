@@ -120,7 +120,7 @@ std::uint64_t parent_ino(Lane& lane, Nodeid id, std::uint64_t own_ino) {
   const auto& inodes = lane.shared().inodes;
   const auto inode = inodes.inode(id);
   const auto parent = inode ? inodes.inode(inode->parent) : std::nullopt;
-  return parent && parent->version.inode != 0 ? parent->version.inode : unknown_ino;
+  return parent && parent->attributes.ino != 0 ? parent->attributes.ino : unknown_ino;
 }
 
 }  // namespace

@@ -18,27 +18,10 @@
 #include <string_view>
 #include <vector>
 
+#include "service/attributes.h"
 #include "tree/key.h"
 
 namespace copper {
-
-// What stat says, without st_dev and st_atime. ino: hash(source's mount point, source inode).
-struct Attributes {
-  std::uint64_t ino = 0;
-  std::uint64_t size = 0;
-  std::int64_t mtime_ns = 0;
-  std::int64_t ctime_ns = 0;
-  std::uint64_t blocks = 0;  // of 512 bytes
-  std::uint32_t mode = 0;    // type and permission bits
-  std::uint32_t nlink = 0;
-  std::uint32_t uid = 0;
-  std::uint32_t gid = 0;
-  std::uint32_t rdev = 0;
-  std::uint32_t blksize = 0;
-
-  Version version() const { return {ino, size, mtime_ns, ctime_ns}; }
-  friend bool operator==(const Attributes&, const Attributes&) = default;
-};
 
 // One name's attributes and, for a symbolic link, its target. `racy`: it changed so shortly before it was
 // looked at that the look is not trusted (limits::racy_window).

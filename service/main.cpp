@@ -131,6 +131,9 @@ int serve(const ServiceOptions& options, MpiJob& job, Segment& segment) {
   log->info("rank {} of {} on {}, {} tree(s) of fan-out {}, cache {} bytes", job.rank(), job.size(),
             names[job.rank()], options.trees, options.fanout, options.cache_bytes);
 
+  segment.header().freshness_ms.store(static_cast<std::uint64_t>(options.freshness.count()),
+                                      std::memory_order_relaxed);
+
   Arena arena(segment);
   Node node(Rank{job.rank()}, Topology(job.size(), options.fanout, options.trees),
             NodeOptions{.store_bytes = options.cache_bytes});

@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "service/attributes.h"
 #include "tree/key.h"
 #include "tree/limits.h"
 
@@ -164,12 +165,12 @@ struct RequestSlot {
 enum class InodeState : std::uint32_t { free = 0, live = 1 };
 
 struct InodeRecord {
-  AtomicU32 state;     // InodeState; `live` is stored after the other fields
-  std::uint32_t mode;  // file type bits
-  AtomicU64 lookups;   // the kernel's count; rises before the reply that raises it, so errs upwards only
+  AtomicU32 state;    // InodeState; `live` is stored after the other fields
+  AtomicU64 lookups;  // the kernel's count; rises before the reply that raises it, so errs upwards only
   std::uint64_t generation;  // never used before with this nodeid
   std::uint64_t parent;      // nodeid
-  Version version;           // of a non-directory
+  Attributes
+      attributes;  // of a non-directory for good, since they are its version's; of a directory as first seen
   std::uint16_t name_bytes;
   std::array<char, limits::name_bytes + 1> name;
 };

@@ -39,8 +39,7 @@ bool Node::is_child(Rank rank, const Key& key) const {
   return topology_.contains(rank) && topology_.parent(rank, topology_.tree_of(key)) == self_;
 }
 
-// ---- asking
-// ------------------------------------------------------------------------------------------------------
+// ---- asking ----
 
 void Node::on_ask(Client client, Key key, Tag have, Instant now, Actions& out) {
   counters_.add(Counter::client_asks);
@@ -83,8 +82,7 @@ void Node::enquire(const Key& key, Pending& pending, Actions& out) {
   out.push_back(std::move(load));
 }
 
-// ---- answering
-// ---------------------------------------------------------------------------------------------------
+// ---- answering ----
 
 void Node::answer(const Waiter& waiter, const Key& key, const Outcome& outcome, Instant now, Actions& out) {
   const bool unchanged = outcome.value.ok() && waiter.have != 0 && waiter.have == outcome.tag;
@@ -186,8 +184,7 @@ void Node::on_loaded(Loaded loaded, Instant now, Actions& out) {
   settle(loaded.key, std::move(outcome), suspect, now, out);
 }
 
-// ---- expiring
-// ----------------------------------------------------------------------------------------------------
+// ---- expiring ----
 
 void Node::expire(const Key& key, Instant now, Actions& out) {
   if (key.kind == Kind::listing) {
@@ -223,8 +220,7 @@ void Node::make_stale(const Key& key, Instant now) {
   }
 }
 
-// ---- the rest
-// ----------------------------------------------------------------------------------------------------
+// ---- the rest ----
 
 void Node::adopt(const Key& key, Outcome outcome) {
   if (!outcome.value.ok() || store_.contains(key)) return;

@@ -31,6 +31,10 @@ def missing(package):
     return f"python3-{package} is not installed"
 
 
+def names_asked(asked):
+    return {name: n for name, n in asked.items() if name in ("fuse_lookup", "fuse_getattr", "fuse_open", "fuse_opendir")}
+
+
 class Imports(MountTest):
     limit_s = 280
 
@@ -67,7 +71,9 @@ class Imports(MountTest):
             storage.reset()
             asked, again = asked_of_front_ends(nodes, lambda: nodes.on_each(modules))
             self.assertEqual(again, loaded)
-            self.assertEqual(asked, [{}] * nodes.count)
+            # Not a name is asked for again. Pages the kernel may drop, and on machines that page out what is idle for
+            # seconds it does: those it asks for again, of the node alone.
+            self.assertEqual([names_asked(of_node) for of_node in asked], [{}] * nodes.count)
             self.assertEqual(storage.counts(), {})
 
     @unittest.skipIf(missing("numpy"), "python3-numpy is not installed")

@@ -55,20 +55,15 @@ def front_end_operations(nodes):
     return found
 
 
-def kernel_forgot():
-    """Figures that change when this machine's kernel has dropped cached pages and somebody missed them."""
-    with open("/proc/vmstat", encoding="utf-8") as file:
-        return [line for line in file if line.startswith(("drop_", "workingset_refault_file"))]
-
-
 def asked_of_front_ends(nodes, run):
-    """What run() makes the kernel ask, per node, and what run() returns. Where the kernel had to ask because it had
-    dropped pages meanwhile (a machine short of memory), the run says nothing and is repeated."""
+    """What run() makes the kernel ask, per node, and what run() returns. A kernel may drop a page at any time (some
+    machines page out what was idle for seconds) and ask for it again, once; what it was not allowed to keep it asks for
+    every time. So a run that asked something is repeated."""
     for _ in range(4):
-        forgot, before = kernel_forgot(), front_end_operations(nodes)
+        before = front_end_operations(nodes)
         result = run()
         asked = difference(before, front_end_operations(nodes))
-        if not any(asked) or forgot == kernel_forgot():
+        if not any(asked):
             break
     return asked, result
 

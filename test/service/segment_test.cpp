@@ -90,7 +90,7 @@ TEST_CASE("growing regions are committed before use and never beyond their range
   auto segment = own(scratch);
   REQUIRE(segment.commit_inodes(1 << 20));
   CHECK(segment.header().inode_bytes_committed == 1 << 20);
-  segment.inodes()[100].mode = 7;
+  segment.inodes()[100].attributes.mode = 7;
   CHECK(segment.commit_inodes(4096));
   CHECK(segment.header().inode_bytes_committed == 1 << 20);
   REQUIRE(segment.commit_arena(segment.arena().size()));

@@ -44,8 +44,7 @@ std::string named(const Key& key, const Outcome& outcome) {
 
 }  // namespace
 
-// ---- the world changes it
-// ----------------------------------------------------------------------------------------
+// ---- the world changes it ----
 
 void Source::spell(const std::string& path, Instant now, bool names_change, Spell next) {
   auto& directory = directories_[std::string(parent_path(path))];
@@ -100,8 +99,7 @@ bool Source::change_unseen(const std::string& path, Instant now) {
   return true;
 }
 
-// ---- it is asked
-// -------------------------------------------------------------------------------------------------
+// ---- it is asked ----
 
 void Source::begin(const Key& key) {
   expect(under_way_.insert(key).second, "two loads at once of " + describe(key));
@@ -165,8 +163,7 @@ Loaded Source::look(const Load& load, Instant now) {
   return give(describe(key), freshness_);
 }
 
-// ---- answers are judged
-// ------------------------------------------------------------------------------------------
+// ---- answers are judged ----
 
 // Did a spell that matches cover some moment of [from, to]?
 template <class Matches>

@@ -18,6 +18,7 @@ MAY_INCLUDE = {
         "service/segment_layout.h",
         "service/segment.h",
         "service/ring.h",
+        "service/attributes.h",
         "service/listing.h",
         "service/storage.h",
         "service/file_descriptor.h",

@@ -220,8 +220,7 @@ TEST_CASE("who is parent depends on the key's tree") {
   CHECK(action<Load>(h.ask(1, an_entry)).key == an_entry);
 }
 
-// ---- the rest
-// ----------------------------------------------------------------------------------------------------
+// ---- the rest ----
 
 TEST_CASE("a restarted rank adopts bytes, never errors, never over what it knows") {
   NodeHarness h(1, seven);
