@@ -62,12 +62,13 @@ class Interrupt(MountTest):
         with open(self.on(node, name), "rb") as file:
             return file.read()
 
-    def start(self, *command):
+    def start(self, node, *command):
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         self.addCleanup(process.stdout.close)
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
         self.assertTrue(eventually(storage.waiting), "storage was never asked")
+        self.assertTrue(eventually(lambda: nodes.status(node)["waiting"]), "the node's rank was never asked")
         if command[0] == PYTHON:
             self.assertEqual(process.stdout.readline(), b"begin\n")
         self.assertTrue(eventually(lambda: state(process.pid) in "SD"))
@@ -83,21 +84,21 @@ class Interrupt(MountTest):
     def test_control_c_ends_a_reader_whose_bytes_hang(self):
         os.stat(self.on(0, "a/file0"))
         storage.hang("/a/file0", "read")
-        reader = self.start("cat", self.on(0, "a/file0"))
+        reader = self.start(0, "cat", self.on(0, "a/file0"))
         self.assertIsNone(reader.poll())
         self.assertEqual(self.ends_at_once(reader, signal.SIGINT), -signal.SIGINT)
 
     def test_kill_ends_a_reader_whose_bytes_hang(self):
         os.stat(self.on(1, "a/file1"))
         storage.hang("/a/file1", "read")
-        reader = self.start("cat", self.on(1, "a/file1"))
+        reader = self.start(1, "cat", self.on(1, "a/file1"))
         self.assertEqual(self.ends_at_once(reader, signal.SIGKILL), -signal.SIGKILL)
 
     def test_a_handler_runs_at_once_while_a_lookup_hangs(self):
         for node, name in ((0, "b/file0"), (1, "b/file1")):
             before = nodes.stats(node)["front_end"]["fuse_interrupt"]
             storage.hang("/b", "any")
-            asker = self.start(PYTHON, "-c", CATCHER.format("os.stat(sys.argv[1])"), self.on(node, name))
+            asker = self.start(node, PYTHON, "-c", CATCHER.format("os.stat(sys.argv[1])"), self.on(node, name))
             self.assertEqual(self.ends_at_once(asker, signal.SIGINT), INTERRUPTED)
             self.assertGreater(nodes.stats(node)["front_end"]["fuse_interrupt"], before)
             storage.clear()
@@ -106,7 +107,7 @@ class Interrupt(MountTest):
     def test_a_handler_runs_at_once_while_a_listing_hangs(self):
         for node in (0, 1):
             storage.hang("/c", "opendir")
-            asker = self.start(PYTHON, "-c", CATCHER.format("os.listdir(sys.argv[1])"), self.on(node, "c"))
+            asker = self.start(node, PYTHON, "-c", CATCHER.format("os.listdir(sys.argv[1])"), self.on(node, "c"))
             self.assertEqual(self.ends_at_once(asker, signal.SIGINT), INTERRUPTED)
         storage.clear()
         self.assertEqual(len(os.listdir(self.on(0, "c"))), 8)
@@ -114,7 +115,7 @@ class Interrupt(MountTest):
     def test_others_go_on_while_one_file_hangs(self):
         os.stat(self.on(0, "a/file2"))
         storage.hang("/a/file2", "read")
-        self.start("cat", self.on(0, "a/file2"))
+        self.start(0, "cat", self.on(0, "a/file2"))
         for node in (0, 1):
             began = time.monotonic()
             self.assertEqual(self.content(node, "a/file3"), b"3" * 3_000_000)
@@ -124,7 +125,7 @@ class Interrupt(MountTest):
     def test_status_says_who_waits_for_what(self):
         os.stat(self.on(1, "a/file4"))
         storage.hang("/a/file4", "read")
-        self.start("cat", self.on(1, "a/file4"))
+        self.start(1, "cat", self.on(1, "a/file4"))
         waiting = nodes.status(0)["waiting"] + nodes.status(1)["waiting"]
         mine = [item for item in waiting if place + "/a/file4" in item["key"]]
         self.assertTrue(mine, waiting)
@@ -134,7 +135,7 @@ class Interrupt(MountTest):
     def test_the_fetch_goes_on_and_its_bytes_are_read_once(self):
         os.stat(self.on(0, "a/file5"))
         storage.hang("/a/file5", "read")
-        reader = self.start("cat", self.on(0, "a/file5"))
+        reader = self.start(0, "cat", self.on(0, "a/file5"))
         self.ends_at_once(reader, signal.SIGINT)
         self.assertTrue(storage.waiting(), "Copper gave up what it had asked")
         storage.clear()
@@ -146,7 +147,7 @@ class Interrupt(MountTest):
     def test_a_reader_that_waits_gets_its_bytes_after_the_hang(self):
         os.stat(self.on(1, "a/file6"))
         storage.hang("/a/file6", "read")
-        reader = self.start("cat", self.on(1, "a/file6"))
+        reader = self.start(1, "cat", self.on(1, "a/file6"))
         storage.release()
         output, _ = reader.communicate(timeout=30)
         self.assertEqual((reader.returncode, output), (0, b"6" * 3_000_000))

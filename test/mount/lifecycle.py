@@ -2,6 +2,7 @@
 """launch_copper.sh and stop_copper.sh: what they start they end, whatever happened in between, and leave no mount,
 process, segment or empty directory behind."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -100,7 +101,8 @@ class Lifecycle(MountTest):
 
     def kill_everything(self):
         for pid in self.nodes.processes():
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it went with another one
+                os.kill(pid, signal.SIGKILL)
         self.assertTrue(eventually(lambda: not self.nodes.processes()))
 
     def test_stop_cleans_up_when_everything_was_killed(self):
