@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "service/segment_layout.h"
+#include "service/segment/layout.h"
 
 namespace copper {
 

@@ -16,16 +16,16 @@
 #include <utility>
 
 #include "fuse_frontend/clock.h"
-#include "fuse_frontend/control_replies.h"
 #include "fuse_frontend/count.h"
-#include "fuse_frontend/inbox.h"
-#include "fuse_frontend/inodes.h"
-#include "fuse_frontend/notifier.h"
-#include "fuse_frontend/questions.h"
-#include "fuse_frontend/request.h"
-#include "fuse_frontend/slots.h"
-#include "fuse_frontend/view.h"
-#include "service/segment.h"
+#include "fuse_frontend/kernel/notifier.h"
+#include "fuse_frontend/kernel/request.h"
+#include "fuse_frontend/kernel/slots.h"
+#include "fuse_frontend/rank/inbox.h"
+#include "fuse_frontend/rank/questions.h"
+#include "fuse_frontend/replies/control_replies.h"
+#include "fuse_frontend/view/inodes.h"
+#include "fuse_frontend/view/view.h"
+#include "service/segment/segment.h"
 
 namespace copper {
 

@@ -2,13 +2,12 @@
 #include <fmt/format.h>
 
 #include <chrono>
-#include <iostream>
 
-#include "fuse_frontend/mountpoint.h"
+#include "fuse_frontend/mount/mountpoint.h"
+#include "fuse_frontend/mount/parent.h"
 #include "fuse_frontend/options.h"
-#include "fuse_frontend/parent.h"
 #include "service/process.h"
-#include "service/segment.h"
+#include "service/segment/segment.h"
 
 namespace copper {
 namespace {
@@ -30,13 +29,5 @@ int launch(int argc, char** argv) {
 }  // namespace copper
 
 int main(int argc, char** argv) {
-  try {
-    return copper::launch(argc, argv);
-  } catch (const copper::Refusal& refusal) {
-    std::cerr << "copper_fuse: " << refusal.what() << '\n';
-    return 2;
-  } catch (const std::exception& error) {
-    std::cerr << "copper_fuse: " << error.what() << '\n';
-    return 1;
-  }
+  return copper::run_program("copper_fuse", [&] { return copper::launch(argc, argv); });
 }

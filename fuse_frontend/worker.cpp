@@ -17,8 +17,8 @@
 #include <thread>
 #include <vector>
 
-#include "fuse_frontend/operations.h"
-#include "fuse_frontend/session.h"
+#include "fuse_frontend/kernel/session.h"
+#include "fuse_frontend/replies/operations.h"
 #include "tree/limits.h"
 
 namespace copper {

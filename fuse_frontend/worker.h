@@ -7,7 +7,7 @@
 #include <memory>
 #include <string>
 
-#include "service/segment.h"
+#include "service/segment/segment.h"
 
 namespace copper {
 

@@ -1,6 +1,6 @@
 // The node's cache memory: an allocator over the segment's arena region that leaves every block
 // self-describing. Private to the rank's one thread; what other processes see are the block headers
-// (service/segment_layout.h).
+// (service/segment/layout.h).
 //
 // Best fit with immediate merging; the index of blocks is private and rebuilt by walking the chain. Memory is
 // committed in steps before use, so a full tmpfs is an answer (no room), not a SIGBUS; pages are never
@@ -16,7 +16,7 @@
 #include <memory>
 #include <optional>
 
-#include "service/segment.h"
+#include "service/segment/segment.h"
 #include "tree/bytes.h"
 #include "tree/key.h"
 

@@ -4,7 +4,7 @@
 // another rank waits for it.
 #pragma once
 
-#include "service/segment.h"
+#include "service/segment/segment.h"
 #include "tree/outcome.h"
 
 namespace copper {

@@ -17,8 +17,8 @@
 #include "service/process.h"
 #include "service/report.h"
 #include "service/ring_clients.h"
-#include "service/segment.h"
-#include "service/storage.h"
+#include "service/segment/segment.h"
+#include "service/storage/storage.h"
 #include "tree/engine.h"
 
 namespace copper {
@@ -181,13 +181,5 @@ int launch(int argc, char** argv) {
 }  // namespace copper
 
 int main(int argc, char** argv) {
-  try {
-    return copper::launch(argc, argv);
-  } catch (const copper::Refusal& refusal) {
-    std::cerr << "copper_service: " << refusal.what() << '\n';
-    return 2;
-  } catch (const std::exception& error) {
-    std::cerr << "copper_service: " << error.what() << '\n';
-    return 1;
-  }
+  return copper::run_program("copper_service", [&] { return copper::launch(argc, argv); });
 }

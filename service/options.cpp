@@ -9,7 +9,7 @@
 #include <iostream>
 
 #include "service/process.h"
-#include "service/segment_layout.h"
+#include "service/segment/layout.h"
 #include "tree/limits.h"
 
 namespace copper {

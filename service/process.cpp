@@ -80,6 +80,18 @@ void refuse_option(const std::string& program, const std::string& reason) {
   std::exit(2);
 }
 
+int run_program(const std::string& program, const std::function<int()>& body) {
+  try {
+    return body();
+  } catch (const Refusal& refusal) {
+    std::cerr << program << ": " << refusal.what() << '\n';
+    return 2;
+  } catch (const std::exception& error) {
+    std::cerr << program << ": " << error.what() << '\n';
+    return 1;
+  }
+}
+
 void settle_process(const ProcessOptions& options) {
   std::signal(SIGPIPE, SIG_IGN);
   if (::chdir("/") != 0) throw Refusal("cannot change to /: " + std::string(std::strerror(errno)));

@@ -4,6 +4,7 @@
 #include <spdlog/logger.h>
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -26,6 +27,10 @@ void add_process_options(CLI::App& app, ProcessOptions& options);
 // Parses; after --help exits 0, after a bad option prints one line and exits 2.
 void parse_or_exit(CLI::App& app, int argc, char** argv);
 [[noreturn]] void refuse_option(const std::string& program, const std::string& reason);
+
+// Runs main's body, and returns its status: a Refusal becomes one line and 2, any other exception one line
+// and 1.
+int run_program(const std::string& program, const std::function<int()>& body);
 
 // Pins the process to its cores, moves to "/", so that no mount is kept busy, and ignores SIGPIPE. Throws
 // Refusal.

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "service/arena.h"
-#include "service/segment.h"
+#include "service/segment/segment.h"
 #include "tree/engine.h"
 
 namespace copper {

@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "service/arena.h"
-#include "service/ring.h"
-#include "service/segment.h"
+#include "service/segment/ring.h"
+#include "service/segment/segment.h"
 #include "tree/ports.h"
 
 namespace copper {

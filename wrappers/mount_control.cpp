@@ -10,7 +10,7 @@
 #include <cstring>
 
 #include "fuse_frontend/control.h"
-#include "service/file_descriptor.h"
+#include "service/segment/file_descriptor.h"
 
 namespace copper {
 namespace {

@@ -1,5 +1,5 @@
 // What storage denies and grants an ordinary user.
-#include "service/entry_reader.h"
+#include "service/storage/entry_reader.h"
 
 #include <grp.h>
 #include <sys/stat.h>

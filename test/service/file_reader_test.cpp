@@ -1,5 +1,5 @@
 // Blocks and versions, asked through the storage port.
-#include "service/file_reader.h"
+#include "service/storage/file_reader.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>

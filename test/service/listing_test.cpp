@@ -1,5 +1,5 @@
 // The bytes of listings and entries: there and back, and damaged.
-#include "service/listing.h"
+#include "service/storage/listing.h"
 
 #include <sys/stat.h>
 

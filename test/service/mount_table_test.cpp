@@ -1,5 +1,5 @@
 // Numbers from mountinfo files made up here.
-#include "service/mount_table.h"
+#include "service/storage/mount_table.h"
 
 #include <sys/sysmacros.h>
 

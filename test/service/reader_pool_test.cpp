@@ -1,5 +1,5 @@
 // Jobs that are held by a gate stand for storage that does not answer.
-#include "service/reader_pool.h"
+#include "service/storage/reader_pool.h"
 
 #include <pthread.h>
 #include <signal.h>

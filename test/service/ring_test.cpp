@@ -1,5 +1,5 @@
 // Rings of eight numbers, and one shared by two threads.
-#include "service/ring.h"
+#include "service/segment/ring.h"
 
 #include <catch2/catch.hpp>
 #include <memory>

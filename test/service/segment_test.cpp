@@ -1,5 +1,5 @@
 // The segment's file: made, taken over, attached to, refused. Other processes are forked children.
-#include "service/segment.h"
+#include "service/segment/segment.h"
 
 #include <poll.h>
 #include <sys/prctl.h>

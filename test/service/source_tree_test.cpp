@@ -1,5 +1,5 @@
 // Paths only, no file is touched.
-#include "service/source_tree.h"
+#include "service/storage/source_tree.h"
 
 #include <sys/stat.h>
 

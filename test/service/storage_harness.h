@@ -9,7 +9,7 @@
 #include <string>
 #include <utility>
 
-#include "service/storage.h"
+#include "service/storage/storage.h"
 
 namespace copper {
 

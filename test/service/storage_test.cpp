@@ -1,5 +1,5 @@
 // The storage port over a directory on disk: every kind of key, freshness, and what is not shared.
-#include "service/storage.h"
+#include "service/storage/storage.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>

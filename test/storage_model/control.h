@@ -14,7 +14,7 @@
 #include <string>
 #include <string_view>
 
-#include "service/file_descriptor.h"
+#include "service/segment/file_descriptor.h"
 #include "test/storage_model/counts.h"
 #include "test/storage_model/gate.h"
 

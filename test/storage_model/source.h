@@ -16,7 +16,7 @@
 #include <tuple>
 #include <unordered_map>
 
-#include "service/file_descriptor.h"
+#include "service/segment/file_descriptor.h"
 #include "test/storage_model/counts.h"
 #include "test/storage_model/gate.h"
 

@@ -8,10 +8,10 @@ import layering
 
 CLEAN = {
     "tree/key.h": "#include <string>\n",
-    "service/segment.h": '#include "tree/key.h"\n',
+    "service/segment/segment.h": '#include "tree/key.h"\n',
     "service/mpi_api.h": "#include <mpi.h>\n",
     "service/arena.h": "",
-    "fuse_frontend/fuse.h": '#include <fuse_lowlevel.h>\n#include "service/segment.h"\n',
+    "fuse_frontend/kernel/fuse.h": '#include <fuse_lowlevel.h>\n#include "service/segment/segment.h"\n',
     "wrappers/copper.cpp": '#include "wrappers/tables.h"\n',
     "wrappers/tables.h": "",
     "test/tree/key_test.cpp": '#include "tree/key.h"\n',
@@ -21,14 +21,14 @@ PLANTED = [
     ("tree/key.h", "#include <thread>"),
     ("tree/key.h", "#include <mpi.h>"),
     ("tree/key.h", "auto now = std::chrono::steady_clock::now();"),
-    ("service/arena.h", '#include "fuse_frontend/fuse.h"'),
+    ("service/arena.h", '#include "fuse_frontend/kernel/fuse.h"'),
     ("service/arena.h", "#include <mpi.h>"),
     ("service/arena.h", "#include <fuse3/fuse_lowlevel.h>"),
     ("service/arena.h", '#include "segment.h"'),
     ("service/arena.h", '#include "test/tree/key_test.cpp"'),
-    ("fuse_frontend/fuse.h", '#include "service/arena.h"'),
-    ("fuse_frontend/fuse.h", "  #  include <mpi.h>"),
-    ("wrappers/tables.h", '#include "service/segment.h"'),
+    ("fuse_frontend/kernel/fuse.h", '#include "service/arena.h"'),
+    ("fuse_frontend/kernel/fuse.h", "  #  include <mpi.h>"),
+    ("wrappers/tables.h", '#include "service/segment/segment.h"'),
 ]
 
 

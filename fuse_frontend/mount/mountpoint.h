@@ -1,0 +1,46 @@
+// The place in the file system where the mount is, and the mount itself: made by libfuse, which asks
+// fusermount3 where the user may not mount. One thread; nothing of it is used by the worker but the
+// descriptor.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "fuse_frontend/kernel/fuse.h"
+
+namespace copper {
+
+class Mountpoint {
+ public:
+  // Looks, and mounts nothing yet. Throws Refusal: no /dev/fuse, no fusermount3 where it is needed, the
+  // directory missing, no directory, not writable, or a mount already.
+  explicit Mountpoint(const std::filesystem::path& directory);
+  Mountpoint(const Mountpoint&) = delete;
+  ~Mountpoint() { unmount(); }
+
+  // Read-only. Throws Refusal where the system does not let us. Once.
+  void mount();
+
+  const std::string& path() const { return path_; }
+  // Of what is mounted:
+  int fuse_device() const { return fuse_device_; }       // /dev/fuse
+  const std::string& device() const { return device_; }  // "major:minor"
+
+  // Takes the mount off the file system, at once even where it is busy. Once; then nothing.
+  void unmount();
+  // Ends what the kernel still waits for on the mount: with an error, for those who use it.
+  void abort();
+
+ private:
+  struct Destroy {
+    void operator()(fuse_session* session) const { fuse_session_destroy(session); }
+  };
+
+  std::string path_;
+  std::unique_ptr<fuse_session, Destroy> session_;  // which answers nothing: it only mounts and unmounts
+  int fuse_device_ = -1;
+  std::string device_;
+};
+
+}  // namespace copper

@@ -1,0 +1,309 @@
+// See questions.h.
+#include "fuse_frontend/rank/questions.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "fuse_frontend/clock.h"
+#include "fuse_frontend/count.h"
+
+namespace copper {
+
+using segment::CompletionKind;
+using segment::CompletionRecord;
+using segment::PostKind;
+using segment::PostRecord;
+
+namespace {
+
+constexpr auto dead_after = std::chrono::seconds{2};           // without a turn of the rank
+constexpr auto watch_period = std::chrono::milliseconds{100};  // while an answer is outstanding
+constexpr auto retry_period = std::chrono::milliseconds{1};    // while the ring is full
+
+}  // namespace
+
+// Where bytes that are let go end their lease: at once on the lane's thread, through its inbox on any other.
+// Shared with the bytes, so that it is there as long as one of them.
+class Questions::Leases {
+ public:
+  Leases(Questions& questions, Inbox& inbox) : questions_(questions), inbox_(inbox) {}
+
+  void end(std::uint64_t block) {
+    if (std::this_thread::get_id() == lane_) {
+      questions_.post(Post{.kind = PostKind::release, .block = block});
+    } else {
+      inbox_.leave([&questions = questions_, block] {
+        questions.post(Post{.kind = PostKind::release, .block = block});
+      });
+    }
+  }
+
+ private:
+  Questions& questions_;
+  Inbox& inbox_;
+  const std::thread::id lane_ = std::this_thread::get_id();
+};
+
+Questions::Questions(Segment& segment, Inbox& inbox, std::shared_ptr<spdlog::logger> log, Options options)
+    : segment_(segment),
+      inbox_(inbox),
+      log_(std::move(log)),
+      options_(std::move(options)),
+      posts_(segment.lane(options_.lane).posts),
+      completions_(segment.lane(options_.lane).completions),
+      leases_(std::make_shared<Leases>(*this, inbox)),
+      service_generation_(segment.header().service_generation.load(std::memory_order_acquire)) {}
+
+// ---- asking ----
+
+void Questions::ask(Asked& asked) {
+  if (!rank_lives_) return ask_directly(asked);
+  asked.client_ = next_client();
+  asked.where_ = Asked::Where::rank;
+  waiting_.emplace(asked.client_, &asked);
+  if (asked.op_) {
+    post(Post{
+        .kind = PostKind::control, .client = asked.client_, .op = static_cast<std::uint32_t>(*asked.op_)});
+  } else {
+    count(segment_.header(), segment::FuseCounter::fuse_asked);
+    post(Post{.kind = PostKind::ask, .client = asked.client_, .key = asked.key_, .have = asked.have_});
+  }
+}
+
+void Questions::ask_directly(Asked& asked) {
+  if (asked.op_) {  // only the rank can say
+    asked.answered_ = Answered{.value = Errno{ETIMEDOUT}};
+    asked.where_ = Asked::Where::nowhere;
+    return;
+  }
+  if (!direct_) {
+    auto options = options_.direct;
+    options.freshness =
+        std::chrono::milliseconds{segment_.header().freshness_ms.load(std::memory_order_relaxed)};
+    direct_ = std::make_unique<Direct>(options, [&inbox = inbox_] { inbox.ring(); });
+  }
+  count(segment_.header(), segment::FuseCounter::fuse_direct);
+  asked.client_ = next_client();
+  asked.where_ = Asked::Where::storage;
+  waiting_.emplace(asked.client_, &asked);
+  direct_->read(asked.key_, asked.client_);
+}
+
+void Questions::give_up(Asked& asked) {
+  if (waiting_.erase(asked.client_) == 0) return;
+  if (asked.where_ == Asked::Where::rank) post(Post{.kind = PostKind::cancel, .client = asked.client_});
+}
+
+// Unique while it waits: numbers come round again, and some questions wait long. Lanes take turns in them.
+std::uint64_t Questions::next_client() {
+  std::uint64_t client = 0;
+  do {
+    last_number_ += segment::lanes_max;
+    client = std::uint64_t{options_.generation} << 32 | (last_number_ + options_.lane);
+  } while (waiting_.contains(client));
+  return client;
+}
+
+void Questions::post_mounted() { post(Post{.kind = PostKind::mounted}); }
+
+void Questions::post(Post post) {
+  if (!unposted_.empty() || !write(post)) unposted_.push_back(std::move(post));
+}
+
+bool Questions::write(const Post& post) {
+  auto* record = posts_.reserve();
+  if (record == nullptr) return false;
+  const auto& path = post.key.path;  // valid: at most limits::path_bytes long
+  record->kind = post.kind;
+  record->generation = options_.generation;
+  record->client = post.client;
+  record->block = post.block;
+  record->have = post.have;
+  record->version = post.key.version;
+  record->number = post.kind == PostKind::control ? post.op : post.key.block;
+  record->path_bytes = static_cast<std::uint16_t>(path.size());
+  record->key_kind = static_cast<std::uint8_t>(post.key.kind);
+  record->reserved = 0;
+  std::memcpy(record->path.data(), path.data(), path.size());
+  posts_.publish();
+  segment_.ring_service();
+  return true;
+}
+
+// ---- answers ----
+
+std::vector<Noticed> Questions::completions() {
+  std::vector<Noticed> notices;
+  while (const auto* front = completions_.front()) {
+    const CompletionRecord record = *front;
+    completions_.pop();
+    if (record.generation == options_.generation) take(record, notices);
+    // Before the next answer is passed on: it may be the ESTALE that a notice came ahead of.
+    if (!notices.empty()) return notices;
+  }
+  while (auto taken = direct_ ? direct_->take() : std::nullopt) {
+    const auto& loaded = taken->loaded;
+    const auto fresh_until = after(clock_now(), loaded.fresh_for);
+    for (const auto client : taken->clients) {
+      settle(client, Answered{.value = loaded.value, .tag = loaded.tag, .fresh_until = fresh_until});
+    }
+  }
+  return notices;
+}
+
+void Questions::take(const CompletionRecord& record, std::vector<Noticed>& notices) {
+  auto bytes = leased(record);
+  if (record.kind == CompletionKind::notice) {
+    if (record.key_kind < 1 || record.key_kind > static_cast<std::uint8_t>(Kind::filesystem)) return;
+    notices.push_back(bytes ? Noticed{static_cast<Kind>(record.key_kind), std::string(bytes->text())}
+                            : Noticed{Kind::listing, "/"});
+    return;
+  }
+  Answered answered{.unchanged = record.unchanged != 0,
+                    .tag = record.tag,
+                    .fresh_until = Instant{Duration{record.fresh_until_ns}}};
+  if (record.error != 0) {
+    answered.value = Errno{record.error};
+  } else if (bytes) {
+    answered.value = std::move(*bytes);
+  }
+  const auto found = waiting_.find(record.client);
+  if (found == waiting_.end()) return;
+  if (record.error == ENOBUFS && !found->second->op_) {
+    auto& asked = *found->second;
+    waiting_.erase(found);
+    return ask_directly(asked);
+  }
+  settle(record.client, std::move(answered));
+}
+
+void Questions::settle(std::uint64_t client, Answered answered) {
+  const auto found = waiting_.find(client);
+  if (found == waiting_.end()) return;
+  auto& asked = *found->second;
+  waiting_.erase(found);
+  asked.settle(std::move(answered));
+}
+
+// The bytes that the completion carries, with their lease; nothing where the record does not hold water.
+std::optional<Bytes> Questions::leased(const CompletionRecord& record) {
+  if (record.error != 0) return std::nullopt;
+  if (record.bytes == 0) return Bytes();
+  const auto arena = segment_.arena();
+  const auto committed = std::min<std::uint64_t>(
+      segment_.header().arena_bytes_committed.load(std::memory_order_acquire), arena.size());
+  if (record.block % segment::block_alignment != 0 || record.block > committed ||
+      committed - record.block < sizeof(segment::BlockHeader)) {
+    return std::nullopt;
+  }
+  const auto& header = *reinterpret_cast<const segment::BlockHeader*>(arena.data() + record.block);
+  const auto room =
+      std::min<std::uint64_t>(header.span.load(std::memory_order_acquire), committed - record.block);
+  const auto offset = segment::data_offset(header.path_bytes);
+  if (header.magic != segment::block_magic || offset > room || record.bytes > room - offset)
+    return std::nullopt;
+  const std::shared_ptr<const std::byte> data(
+      arena.data() + record.block + offset,
+      [leases = leases_, block = record.block](const std::byte*) { leases->end(block); });
+  return Bytes(data, record.bytes);
+}
+
+// ---- the rank's life ----
+
+// The silence counts only as far as this thread was there to hear it: where the whole machine stood still, or
+// the lane slept, the rank gets its time after that.
+bool Questions::look_at_rank(Instant now) {
+  const auto sign = segment_.header().service_alive_ns.load(std::memory_order_relaxed);
+  const auto since = std::min<Duration>(now - last_look_, 2 * watch_period);
+  silence_ = sign == last_sign_ ? silence_ + since : Duration{};
+  last_sign_ = sign;
+  last_look_ = now;
+  return silence_ < dead_after;
+}
+
+std::optional<Instant> Questions::watch_due(Instant now) const {
+  if (!unposted_.empty()) return now + retry_period;
+  if (!waiting_.empty()) return now + watch_period;
+  return std::nullopt;
+}
+
+void Questions::watch(Instant now) {
+  const auto generation = segment_.header().service_generation.load(std::memory_order_acquire);
+  const bool another = generation != service_generation_;
+  service_generation_ = generation;
+  const bool lives = look_at_rank(now);
+  if (lives != rank_lives_) {
+    log_->warn("{}",
+               lives ? "the rank answers again" : "the rank shows no sign of life: reading storage directly");
+    rank_lives_ = lives;
+  }
+  if (another || !lives) {
+    unposted_.erase(std::remove_if(unposted_.begin(), unposted_.end(),
+                                   [](const Post& post) { return post.kind != PostKind::release; }),
+                    unposted_.end());
+    std::vector<std::uint64_t> lost;
+    for (const auto& [client, asked] : waiting_) {
+      if (asked->where_ == Asked::Where::rank) lost.push_back(client);
+    }
+    for (const auto client : lost) {
+      const auto found = waiting_.find(client);
+      if (found == waiting_.end()) continue;  // went with the end of another one
+      auto& asked = *found->second;
+      waiting_.erase(found);
+      if (lives) {
+        ask(asked);
+      } else if (asked.op_) {
+        asked.settle(Answered{.value = Errno{ETIMEDOUT}});
+      } else {
+        ask_directly(asked);
+      }
+    }
+    if (another && options_.lane == 0) post_mounted();
+  }
+  while (!unposted_.empty() && write(unposted_.front())) unposted_.pop_front();
+}
+
+// ---- one question ----
+
+Asked::Asked(Questions& questions, Request& request, Key key, Tag have)
+    : questions_(questions), request_(request), key_(std::move(key)), have_(have) {
+  questions_.ask(*this);
+}
+
+Asked::Asked(Questions& questions, Request& request, ControlOp op)
+    : questions_(questions), request_(request), op_(op) {
+  questions_.ask(*this);
+}
+
+Asked::~Asked() { questions_.give_up(*this); }
+
+bool Asked::await_suspend(std::coroutine_handle<> waiter) {
+  if (!request_.waits_for(*this)) {
+    answered_ = Answered{.value = Errno{EINTR}};
+    request_.waits_no_more();
+    return false;
+  }
+  waiter_ = waiter;
+  return true;
+}
+
+Answered Asked::await_resume() {
+  questions_.give_up(*this);  // where EINTR came first
+  return std::move(*answered_);
+}
+
+void Asked::settle(Answered answered) {
+  where_ = Where::nowhere;
+  answered_ = std::move(answered);
+  if (!waiter_) return;
+  request_.waits_no_more();
+  std::exchange(waiter_, nullptr).resume();
+}
+
+void Asked::interrupted() {
+  questions_.give_up(*this);
+  settle(Answered{.value = Errno{EINTR}});
+}
+
+}  // namespace copper

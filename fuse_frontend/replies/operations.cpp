@@ -1,0 +1,116 @@
+// See operations.h. What is not in the table libfuse answers with ENOSYS: extended attributes, locks (which
+// then stay in the kernel), lseek (whose holes the kernel then makes up itself), access (the kernel checks
+// permissions).
+#include "fuse_frontend/replies/operations.h"
+
+#include <cstring>
+
+#include "fuse_frontend/replies/control_ioctl.h"
+#include "fuse_frontend/replies/lookup.h"
+#include "fuse_frontend/replies/read.h"
+#include "fuse_frontend/replies/readdir.h"
+#include "tree/limits.h"
+
+namespace copper {
+namespace {
+
+Lane& here(fuse_req_t request) { return static_cast<Lanes*>(fuse_req_userdata(request))->here(); }
+
+void init(void*, fuse_conn_info* connection) {
+  constexpr unsigned wanted = FUSE_CAP_ASYNC_READ | FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_AUTO_INVAL_DATA |
+                              FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_CACHE_SYMLINKS |
+                              FUSE_CAP_NO_OPEN_SUPPORT | FUSE_CAP_NO_OPENDIR_SUPPORT | FUSE_CAP_IOCTL_DIR;
+  connection->want = connection->capable & wanted;
+  connection->max_write = 4096;  // so that a request fits a slot; the mount is read-only
+  connection->max_background = 1024;
+  connection->time_gran = 1;
+}
+
+void on_lookup(fuse_req_t request, fuse_ino_t parent, const char* name) {
+  auto& lane = here(request);
+  lookup(lane, lane.accept(request), parent, name);
+}
+
+void on_forget(fuse_req_t request, fuse_ino_t id, std::uint64_t lookups) {
+  here(request).forget(id, lookups);
+  fuse_reply_none(request);
+}
+
+void on_forget_multi(fuse_req_t request, std::size_t count, fuse_forget_data* forgets) {
+  auto& lane = here(request);
+  for (std::size_t i = 0; i < count; ++i) lane.forget(forgets[i].ino, forgets[i].nlookup);
+  fuse_reply_none(request);
+}
+
+void on_getattr(fuse_req_t request, fuse_ino_t id, fuse_file_info*) {
+  auto& lane = here(request);
+  getattr(lane, lane.accept(request), id);
+}
+
+void on_readlink(fuse_req_t request, fuse_ino_t id) {
+  auto& lane = here(request);
+  readlink(lane, lane.accept(request), id);
+}
+
+// The kernel asks once, and then opens without us, with its caches kept.
+void on_open(fuse_req_t request, fuse_ino_t, fuse_file_info*) { fuse_reply_err(request, ENOSYS); }
+
+void on_read(fuse_req_t request, fuse_ino_t id, std::size_t size, off_t offset, fuse_file_info*) {
+  auto& lane = here(request);
+  read(lane, lane.accept(request), id, size, offset);
+}
+
+void on_readdir(fuse_req_t request, fuse_ino_t id, std::size_t size, off_t offset, fuse_file_info*) {
+  auto& lane = here(request);
+  readdir(lane, lane.accept(request), id, std::min(size, limits::block_bytes), offset, false);
+}
+
+void on_readdirplus(fuse_req_t request, fuse_ino_t id, std::size_t size, off_t offset, fuse_file_info*) {
+  auto& lane = here(request);
+  readdir(lane, lane.accept(request), id, std::min(size, limits::block_bytes), offset, true);
+}
+
+void on_statfs(fuse_req_t request, fuse_ino_t id) {
+  auto& lane = here(request);
+  statfs(lane, lane.accept(request), id);
+}
+
+void on_ioctl(fuse_req_t request, fuse_ino_t id, unsigned command, void*, fuse_file_info*, unsigned flags,
+              const void* in, std::size_t in_bytes, std::size_t out_bytes) {
+  control::Exchange exchange;
+  if (id != root_nodeid || (flags & FUSE_IOCTL_DIR) == 0 ||
+      command != static_cast<unsigned>(control::request) || in == nullptr || in_bytes != sizeof exchange ||
+      out_bytes != sizeof exchange) {
+    fuse_reply_err(request, ENOTTY);
+    return;
+  }
+  std::memcpy(&exchange, in, sizeof exchange);
+  auto& lane = here(request);
+  control_ioctl(lane, lane.accept(request), exchange);
+}
+
+constexpr fuse_lowlevel_ops make_table() {
+  fuse_lowlevel_ops table{};
+  table.init = init;
+  table.lookup = on_lookup;
+  table.forget = on_forget;
+  table.forget_multi = on_forget_multi;
+  table.getattr = on_getattr;
+  table.readlink = on_readlink;
+  table.open = on_open;
+  table.opendir = on_open;
+  table.read = on_read;
+  table.readdir = on_readdir;
+  table.readdirplus = on_readdirplus;
+  table.statfs = on_statfs;
+  table.ioctl = on_ioctl;
+  return table;
+}
+
+constexpr fuse_lowlevel_ops table = make_table();
+
+}  // namespace
+
+const fuse_lowlevel_ops& operations() { return table; }
+
+}  // namespace copper

@@ -1,0 +1,340 @@
+// The file is made without a name, filled, locked and then linked, so that whoever finds it finds it
+// complete. What is found is believed only where its header agrees with the layout computed from it.
+#include "service/segment/segment.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/futex.h>
+#include <poll.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <climits>
+#include <string_view>
+#include <tuple>
+#include <utility>
+
+#include "service/segment/owner_lock.h"
+
+namespace copper {
+namespace {
+
+using segment::Header;
+using segment::Region;
+using std::chrono::steady_clock;
+
+constexpr std::size_t page_bytes = 4096;
+constexpr std::size_t arena_bytes_min = 64 * 1024;
+
+std::string segment_name(const std::string& stem) { return stem + ".segment"; }
+std::string bell_name(const std::string& stem, std::uint32_t lane) {
+  return fmt::format("{}.bell.{}", stem, lane);
+}
+
+// Where everything lies in a segment of these options.
+struct Plan {
+  Region lanes, slots, inodes, arena;
+  std::uint64_t file_bytes = 0;
+
+  Plan(std::uint32_t lane_count, std::uint64_t arena_bytes) {
+    std::uint64_t end = segment::align_up(sizeof(Header), page_bytes);
+    const auto place = [&end](std::uint64_t bytes) {
+      const Region region{end, bytes};
+      end += segment::align_up(bytes, page_bytes);
+      return region;
+    };
+    lanes = place(lane_count * sizeof(segment::Lane));
+    slots = place(segment::request_slots * sizeof(segment::RequestSlot));
+    inodes = place(segment::inodes_max * sizeof(segment::InodeRecord));
+    arena = place(arena_bytes / page_bytes * page_bytes);
+    file_bytes = end;
+  }
+
+  // What is backed with memory at once: everything before the growing regions.
+  std::uint64_t fixed_bytes() const { return inodes.offset; }
+
+  static auto fields(const Region& region) { return std::tie(region.offset, region.bytes); }
+  bool describes(const Header& header) const {
+    return header.file_bytes == file_bytes && fields(header.lane_region) == fields(lanes) &&
+           fields(header.slot_region) == fields(slots) && fields(header.inode_region) == fields(inodes) &&
+           fields(header.arena_region) == fields(arena);
+  }
+};
+
+// Fixed-size futex calls on a word that two processes share (so never the private kind).
+long futex(const segment::AtomicU32& word, int operation, std::uint32_t value, const timespec* timeout) {
+  static_assert(sizeof(segment::AtomicU32) == sizeof(std::uint32_t));
+  return ::syscall(SYS_futex, &word, operation, value, timeout, nullptr, 0);
+}
+
+bool allocate_file(int file, std::uint64_t offset, std::uint64_t bytes) {
+  int result = 0;
+  do result = ::fallocate(file, 0, static_cast<off_t>(offset), static_cast<off_t>(bytes));
+  while (result != 0 && errno == EINTR);
+  return result == 0;
+}
+
+bool unlinked(int file) {
+  struct stat st {};
+  return ::fstat(file, &st) == 0 && st.st_nlink == 0;
+}
+
+// Waits for something to appear in a directory.
+class Arrivals {
+ public:
+  explicit Arrivals(const std::filesystem::path& directory)
+      : inotify_(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)) {
+    if (inotify_ && ::inotify_add_watch(inotify_.get(), directory.c_str(), IN_CREATE | IN_MOVED_TO) < 0) {
+      inotify_ = FileDescriptor();
+    }
+  }
+  void wait(steady_clock::duration time) {
+    auto bound = std::chrono::ceil<std::chrono::milliseconds>(time).count();
+    if (!inotify_)
+      bound = std::min<decltype(bound)>(bound, 20);  // the user's inotify instances are used up: look
+    pollfd arrival{inotify_.get(), POLLIN, 0};
+    if (::poll(&arrival, 1, static_cast<int>(std::min<decltype(bound)>(bound, INT_MAX))) <= 0) return;
+    std::array<char, 4096> events;
+    while (::read(inotify_.get(), events.data(), events.size()) > 0) {
+    }
+  }
+
+ private:
+  FileDescriptor inotify_;
+};
+
+}  // namespace
+
+Segment::Segment(PrivateDirectory directory, std::string name, FileDescriptor file)
+    : directory_(std::move(directory)), name_(std::move(name)), file_(std::move(file)) {}
+
+// Maps a file whose header must be believable: made by this layout, and as long as it says.
+void Segment::map_existing() {
+  const std::string path = (directory_.path() / segment_name(name_)).native();
+  struct stat st {};
+  if (::fstat(file_.get(), &st) != 0) throw Refusal(fmt::format("{}: {}", path, error_text(errno)));
+  const auto bytes = static_cast<std::uint64_t>(st.st_size);
+  if (bytes < sizeof(Header)) throw Refusal(fmt::format("{}: is no segment of Copper: too short", path));
+  mapping_ = Mapping(file_.get(), bytes);
+  if (!mapping_) throw Refusal(fmt::format("{}: cannot be mapped: {}", path, error_text(errno)));
+
+  const auto& head = header();
+  if (head.magic.load(std::memory_order_acquire) != segment::magic) {
+    throw Refusal(fmt::format("{}: is no segment of Copper", path));
+  }
+  if (head.layout_version != segment::layout_version) {
+    throw Refusal(fmt::format(
+        "{}: has layout version {}, this program has version {}: end that job first, or remove the file",
+        path, head.layout_version, segment::layout_version));
+  }
+  if (head.file_bytes != bytes || head.lanes < 1 || head.lanes > segment::lanes_max ||
+      !Plan(head.lanes, head.arena_region.bytes).describes(head) ||
+      head.inode_bytes_committed.load() > head.inode_region.bytes ||
+      head.arena_bytes_committed.load() > head.arena_region.bytes) {
+    throw Refusal(fmt::format("{}: is damaged: its sizes contradict each other", path));
+  }
+}
+
+void Segment::open_bells() {
+  for (std::uint32_t lane = 0; lane < header().lanes; ++lane) {
+    bells_.push_back(directory_.open_fifo(bell_name(name_, lane)));
+  }
+}
+
+// A new segment, owned; nothing where another came first.
+std::optional<Segment> Segment::make(const SegmentOptions& options) {
+  PrivateDirectory directory(options.stem.parent_path());
+  FileDescriptor file = directory.make_file();
+  const Plan plan(options.lanes, options.arena_bytes);
+  const std::string place = directory.path().native();
+
+  const std::uint64_t first_step = std::min<std::uint64_t>(plan.arena.bytes, arena_step_bytes);
+  const std::uint64_t wanted = plan.fixed_bytes() + first_step;
+  struct statvfs space {};
+  if (::fstatvfs(file.get(), &space) != 0) throw Refusal(fmt::format("{}: {}", place, error_text(errno)));
+  const std::uint64_t free_bytes = std::uint64_t{space.f_bavail} * space.f_frsize;
+  if (free_bytes < wanted) {
+    throw Refusal(
+        fmt::format("shared memory is too small: {} has {} bytes free, a node needs {} to begin with", place,
+                    free_bytes, wanted));
+  }
+  if (::ftruncate(file.get(), static_cast<off_t>(plan.file_bytes)) != 0) {
+    throw Refusal(fmt::format("{}: no file of {} bytes: {}", place, plan.file_bytes, error_text(errno)));
+  }
+  if (!allocate_file(file.get(), 0, plan.fixed_bytes())) {
+    throw Refusal(fmt::format("shared memory is too small: {} bytes in {}: {}", plan.fixed_bytes(), place,
+                              error_text(errno)));
+  }
+  Segment made(std::move(directory), options.stem.filename().native(), std::move(file));
+  made.mapping_ = Mapping(made.file_.get(), plan.file_bytes);
+  if (!made.mapping_) throw Refusal(fmt::format("{}: cannot be mapped: {}", place, error_text(errno)));
+  Header& head = made.header();
+  head.layout_version = segment::layout_version;
+  head.lanes = options.lanes;
+  head.file_bytes = plan.file_bytes;
+  head.lane_region = plan.lanes;
+  head.slot_region = plan.slots;
+  head.inode_region = plan.inodes;
+  head.arena_region = plan.arena;
+  head.service_generation = 1;
+  head.service_pid = static_cast<std::uint32_t>(::getpid());
+  head.magic.store(segment::magic, std::memory_order_release);
+
+  for (std::uint32_t lane = 0; lane < options.lanes; ++lane) {
+    made.bells_.push_back(made.directory_.make_fifo(bell_name(made.name_, lane)));
+  }
+  if (!try_lock(made.file_.get(), LockByte::service)) {
+    throw Refusal(fmt::format("{}: cannot be locked: {}", place, error_text(errno)));
+  }
+  if (!made.directory_.link_file(made.file_.get(), segment_name(made.name_))) return std::nullopt;
+  return made;
+}
+
+Segment Segment::own(const SegmentOptions& options, std::chrono::milliseconds patience) {
+  const auto deadline = steady_clock::now() + patience;
+  if (options.lanes < 1 || options.lanes > segment::lanes_max) {
+    throw Refusal(fmt::format("{} lanes: there can be 1 to {}", options.lanes, segment::lanes_max));
+  }
+  if (options.arena_bytes < arena_bytes_min) {
+    throw Refusal(
+        fmt::format("a cache of {} bytes: at least {} are needed", options.arena_bytes, arena_bytes_min));
+  }
+  const std::string name = options.stem.filename().native();
+  for (;;) {
+    PrivateDirectory directory(options.stem.parent_path());
+    auto file = directory.open_file(segment_name(name));
+    if (!file) {
+      if (auto made = make(options)) return std::move(*made);
+      continue;
+    }
+    const std::string path = (directory.path() / segment_name(name)).native();
+    Segment found(std::move(directory), name, std::move(*file));
+    found.map_existing();
+    Header& head = found.header();
+    const Plan plan(options.lanes, options.arena_bytes);
+    if (head.lanes != options.lanes || !plan.describes(head)) {
+      throw Refusal(fmt::format(
+          "{}: has {} lanes and an arena of {} bytes, wanted are {} and {}: end that job first, or "
+          "remove the file",
+          path, head.lanes, head.arena_region.bytes, options.lanes, plan.arena.bytes));
+    }
+    if (!take_service_lock(found.file_.get(), head.service_pid, deadline)) {
+      throw Refusal(fmt::format("{}: its owner, process {}, still holds it", path, head.service_pid.load()));
+    }
+    if (unlinked(found.file_.get())) continue;  // the former owner took it along
+    head.service_generation.fetch_add(1);
+    head.service_pid = static_cast<std::uint32_t>(::getpid());
+    for (std::uint32_t lane = 0; lane < head.lanes; ++lane) found.directory_.make_fifo(bell_name(name, lane));
+    found.open_bells();
+    return found;
+  }
+}
+
+Segment Segment::attach(const std::filesystem::path& stem, std::chrono::milliseconds patience) {
+  const auto deadline = steady_clock::now() + patience;
+  const std::string name = stem.filename().native();
+  Arrivals arrivals(stem.parent_path());
+  for (;;) {
+    PrivateDirectory directory(stem.parent_path());
+    const std::string path = (directory.path() / segment_name(name)).native();
+    if (auto file = directory.open_file(segment_name(name))) {
+      Segment found(std::move(directory), name, std::move(*file));
+      found.map_existing();
+      if (!try_lock(found.file_.get(), LockByte::front_end)) {
+        throw Refusal(fmt::format("{}: another copper_fuse, process {}, serves it", path,
+                                  found.header().parent_pid.load()));
+      }
+      if (!unlinked(found.file_.get())) {
+        found.open_bells();
+        return found;
+      }
+    }
+    const auto now = steady_clock::now();
+    if (now >= deadline)
+      throw Refusal(fmt::format("{}: no copper_service made it within {} ms", path, patience.count()));
+    arrivals.wait(deadline - now);
+  }
+}
+
+void Segment::unlink_files() {
+  directory_.unlink(segment_name(name_));
+  for (std::uint32_t lane = 0; lane < bells_.size(); ++lane) directory_.unlink(bell_name(name_, lane));
+}
+
+segment::Header& Segment::header() const { return *reinterpret_cast<Header*>(mapping_.data()); }
+
+segment::Lane& Segment::lane(std::uint32_t n) const {
+  return reinterpret_cast<segment::Lane*>(mapping_.data() + header().lane_region.offset)[n];
+}
+
+std::span<segment::RequestSlot> Segment::slots() const {
+  auto* first = reinterpret_cast<segment::RequestSlot*>(mapping_.data() + header().slot_region.offset);
+  return {first, segment::request_slots};
+}
+
+std::span<segment::InodeRecord> Segment::inodes() const {
+  auto* first = reinterpret_cast<segment::InodeRecord*>(mapping_.data() + header().inode_region.offset);
+  return {first, segment::inodes_max};
+}
+
+std::span<std::byte> Segment::arena() const {
+  const auto& region = header().arena_region;
+  return {mapping_.data() + region.offset, region.bytes};
+}
+
+bool Segment::commit(const Region& region, segment::AtomicU64& committed, std::size_t bytes) {
+  const std::uint64_t have = committed.load(std::memory_order_relaxed);
+  if (bytes <= have) return true;
+  if (bytes > region.bytes || !allocate_file(file_.get(), region.offset + have, bytes - have)) return false;
+  committed.store(bytes, std::memory_order_release);
+  return true;
+}
+
+bool Segment::commit_inodes(std::size_t bytes) {
+  return commit(header().inode_region, header().inode_bytes_committed, bytes);
+}
+
+bool Segment::commit_arena(std::size_t bytes) {
+  return commit(header().arena_region, header().arena_bytes_committed, bytes);
+}
+
+void Segment::ring_service() const {
+  Header& head = header();
+  head.doorbell.fetch_add(1, std::memory_order_seq_cst);
+  if (head.service_sleeping.load(std::memory_order_seq_cst) != 0)
+    futex(head.doorbell, FUTEX_WAKE, INT_MAX, nullptr);
+}
+
+std::uint32_t Segment::doorbell() const { return header().doorbell.load(std::memory_order_seq_cst); }
+
+void Segment::wait_service(std::uint32_t seen, std::chrono::nanoseconds timeout) const {
+  if (timeout <= timeout.zero()) return;
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(timeout);
+  const timespec time{static_cast<time_t>(seconds.count()), static_cast<long>((timeout - seconds).count())};
+  Header& head = header();
+  head.service_sleeping.store(1, std::memory_order_seq_cst);
+  futex(head.doorbell, FUTEX_WAIT, seen, &time);
+  head.service_sleeping.store(0, std::memory_order_seq_cst);
+}
+
+int Segment::bell_fd(std::uint32_t lane) const { return bells_.at(lane).get(); }
+
+// A full FIFO is a rung bell.
+void Segment::ring_lane(std::uint32_t lane) const {
+  constexpr char ring = 1;
+  [[maybe_unused]] const auto written = ::write(bell_fd(lane), &ring, 1);
+}
+
+void Segment::drain_bell(std::uint32_t lane) const {
+  std::array<char, 4096> rings;
+  while (::read(bell_fd(lane), rings.data(), rings.size()) == static_cast<ssize_t>(rings.size())) {
+  }
+}
+
+}  // namespace copper
