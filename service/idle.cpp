@@ -14,6 +14,8 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr Duration spin_time = 20us;
+constexpr int idle_share =
+    8;  // sleep for an eighth of the time that nothing happened: a message waits no longer
 constexpr Duration shortest_sleep = 10us;
 constexpr Duration longest_sleep = 1ms;
 constexpr Duration idle_after = 10s;
@@ -21,13 +23,8 @@ constexpr Duration idle_sleep = 10ms;
 
 }  // namespace
 
-Idle::Idle(Segment& segment) : segment_(segment), sleep_(shortest_sleep) {
+Idle::Idle(Segment& segment) : segment_(segment) {
   ::prctl(PR_SET_TIMERSLACK, 1000UL);  // 1 us: sleeps of 10 us mean it
-}
-
-void Idle::active(Instant now) {
-  last_active_ = now;
-  sleep_ = shortest_sleep;
 }
 
 void Idle::wait(Instant now, bool bulk_outstanding, Instant deadline) {
@@ -37,8 +34,9 @@ void Idle::wait(Instant now, bool bulk_outstanding, Instant deadline) {
     ::sched_yield();
     return;
   }
-  segment_.wait_service(seen_, std::clamp(deadline - now, Duration::zero(), sleep_));
-  sleep_ = std::min(sleep_ * 2, idle > idle_after ? idle_sleep : longest_sleep);
+  const auto sleep =
+      idle > idle_after ? idle_sleep : std::clamp(idle / idle_share, shortest_sleep, longest_sleep);
+  segment_.wait_service(seen_, std::clamp(deadline - now, Duration::zero(), sleep));
 }
 
 Instant monotonic_now() {

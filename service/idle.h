@@ -16,14 +16,13 @@ class Idle {
   // Before the turn: what the doorbell says. After a turn that did something: active(). After one that did
   // nothing: wait(), never longer than until `deadline`.
   void before_turn() { seen_ = segment_.doorbell(); }
-  void active(Instant now);
+  void active(Instant now) { last_active_ = now; }
   void wait(Instant now, bool bulk_outstanding, Instant deadline);
 
  private:
   Segment& segment_;
   std::uint32_t seen_ = 0;
   Instant last_active_{};
-  Duration sleep_;
 };
 
 // CLOCK_MONOTONIC: the same in every process of the node.

@@ -47,5 +47,6 @@ finish() {
 }
 trap finish EXIT
 trap 'exit 130' HUP INT TERM
-"$here/launch_copper.sh" --nodes "$nodes" -v "$work/mount" -d "$work/logs"
+# What is installed does not change under the demo: directories stay fresh while it runs (-E).
+"$here/launch_copper.sh" --nodes "$nodes" -v "$work/mount" -d "$work/logs" -E 600000
 /usr/bin/python3 "$here/demo.py" "$package" "$nodes" "$work/mount"
