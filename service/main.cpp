@@ -18,6 +18,7 @@
 #include "service/report.h"
 #include "service/ring_clients.h"
 #include "service/segment/segment.h"
+#include "service/storage/mounts.h"
 #include "service/storage/storage.h"
 #include "tree/engine.h"
 
@@ -28,7 +29,9 @@ using namespace std::chrono_literals;
 
 constexpr auto takeover_patience = 5s;
 constexpr auto leaving_patience = 2s;
-constexpr int polls_per_wake = 4;  // some MPIs need several to report one message
+constexpr auto slow_period = 5s;
+constexpr std::size_t slow_shown = 5;  // the oldest
+constexpr int polls_per_wake = 4;      // some MPIs need several to report one message
 
 std::atomic<bool> told_to_leave{false};
 static_assert(std::atomic<bool>::is_always_lock_free);
@@ -58,6 +61,16 @@ void check_placement(const ServiceOptions& options, const MpiJob& job) {
                                 other, job.rank(), job.hosts()[other]));
     }
   }
+}
+
+// The job's own mounts, and those of other runs on this host: through two of them a path could go round for
+// ever.
+std::vector<std::string> copper_mounts(const ServiceOptions& options) {
+  auto paths = options.mounts();
+  for (const auto& mounted : mounts()) {
+    if (mounted.type == copper_type) paths.push_back(mounted.path);
+  }
+  return paths;
 }
 
 Segment own_segment(const ServiceOptions& options, const MpiJob& job) {
@@ -102,8 +115,28 @@ class Announcement {
   bool pending_;
 };
 
+// A wait on storage, or on another rank, lasts as long as it takes, and is logged.
+class SlowLog {
+ public:
+  explicit SlowLog(std::shared_ptr<spdlog::logger> log) : log_(std::move(log)) {}
+
+  void look(const Node& node, Instant now) {
+    if (now < next_look_) return;
+    next_look_ = now + slow_period;
+    for (const auto& waiting : node.waiting(now, slow_shown)) {
+      if (waiting.age < slow_period) continue;
+      log_->warn("{} has been awaited for {} s by {}, from {}", describe(waiting.key), waiting.age / 1s,
+                 waiting.waiters, waiting.on ? fmt::format("rank {}", number(*waiting.on)) : "storage");
+    }
+  }
+
+ private:
+  std::shared_ptr<spdlog::logger> log_;
+  Instant next_look_{};
+};
+
 // Until told to leave; the process's exit status.
-int run(Engine& engine, MpiTransport& transport, Segment& segment, Announcement& announcement) {
+int run(Engine& engine, MpiTransport& transport, Segment& segment, Announcement& announcement, SlowLog slow) {
   Idle idle(segment);
   while (!told_to_leave.load(std::memory_order_relaxed)) {
     idle.before_turn();
@@ -113,6 +146,7 @@ int run(Engine& engine, MpiTransport& transport, Segment& segment, Announcement&
     std::size_t events = 0;
     for (int poll = 0; poll < polls_per_wake; ++poll) events += engine.turn(now);
     if (!announcement.check(engine, now)) return 1;
+    slow.look(engine.node(), now);
     if (events > 0) {
       idle.active(now);
     } else {
@@ -143,13 +177,13 @@ int serve(const ServiceOptions& options, MpiJob& job, Segment& segment) {
   });
   CacheMemory memory(arena, node);
   MpiTransport transport(memory, node.counters());
-  PosixStorage storage({.freshness = options.freshness, .mounts = options.mounts()}, memory,
+  PosixStorage storage({.freshness = options.freshness, .mounts = copper_mounts(options)}, memory,
                        [&segment] { segment.ring_service(); });
   RingClients clients(segment, arena, memory, node.counters());
   Engine engine(node, transport, storage, clients, Report(segment, arena, names, started));
   Announcement announcement(job, names, started, options.ready_patience);
 
-  const int status = run(engine, transport, segment, announcement);
+  const int status = run(engine, transport, segment, announcement, SlowLog(log));
   log->info("leaving with status {}", status);
   log->flush();
   if (status != 0) job.abort(status);

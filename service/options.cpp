@@ -25,12 +25,25 @@ std::string resolved(const std::string& mount) {
   return ((unresolvable ? stem.parent_path() : parent) / stem.filename()).string();
 }
 
+// The least limit on the way from this process's cgroup to the root; version 2, else version 1.
 std::uint64_t cgroup_memory_limit() {
-  for (const char* file : {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}) {
-    std::uint64_t bytes = 0;
-    if (std::ifstream(file) >> bytes) return bytes;
+  std::uint64_t least = UINT64_MAX;
+  std::ifstream memberships("/proc/self/cgroup");
+  for (std::string line; std::getline(memberships, line);) {
+    const auto colon = line.find(':');
+    const auto second = line.find(':', colon + 1);
+    if (second == std::string::npos) continue;
+    const auto controllers = line.substr(colon + 1, second - colon - 1);
+    if (!controllers.empty() && controllers != "memory") continue;
+    const std::string top = controllers.empty() ? "/sys/fs/cgroup" : "/sys/fs/cgroup/memory";
+    const std::string file = controllers.empty() ? "memory.max" : "memory.limit_in_bytes";
+    for (std::filesystem::path path = line.substr(second + 1);; path = path.parent_path()) {
+      std::uint64_t bytes = 0;  // "max" is no number: no limit
+      if (std::ifstream(top + path.string() + "/" + file) >> bytes) least = std::min(least, bytes);
+      if (!path.has_relative_path()) break;
+    }
   }
-  return UINT64_MAX;
+  return least;
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -95,6 +96,11 @@ int run_program(const std::string& program, const std::function<int()>& body) {
 void settle_process(const ProcessOptions& options) {
   std::signal(SIGPIPE, SIG_IGN);
   if (::chdir("/") != 0) throw Refusal("cannot change to /: " + std::string(std::strerror(errno)));
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) == 0) {
+    files.rlim_cur = files.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &files);
+  }
   if (options.cores.empty()) return;
   const auto set = parse_cores(options.cores);
   if (!set || ::sched_setaffinity(0, sizeof(cpu_set_t), &*set) != 0) {
@@ -116,7 +122,7 @@ std::shared_ptr<spdlog::logger> open_log(const ProcessOptions& options, const st
   auto log = std::make_shared<spdlog::logger>(name, sinks.begin(), sinks.end());
   log->set_level(levels.at(static_cast<std::size_t>(options.log_level)));
   log->set_pattern("%Y-%m-%d %H:%M:%S.%f %l %n: %v");
-  log->flush_on(spdlog::level::warn);
+  log->flush_on(spdlog::level::debug);
   return log;
 }
 

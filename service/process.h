@@ -32,8 +32,8 @@ void parse_or_exit(CLI::App& app, int argc, char** argv);
 // and 1.
 int run_program(const std::string& program, const std::function<int()>& body);
 
-// Pins the process to its cores, moves to "/", so that no mount is kept busy, and ignores SIGPIPE. Throws
-// Refusal.
+// Pins the process to its cores, moves to "/", so that no mount is kept busy, ignores SIGPIPE, and takes as
+// many file descriptors as it may have. Throws Refusal.
 void settle_process(const ProcessOptions& options);
 
 // The program's log; `name` is the file's stem. Throws Refusal where the file cannot be written.

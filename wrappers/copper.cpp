@@ -26,13 +26,13 @@ int refuse(const std::string& line, int status) {
 int run(const CommandOptions& options) {
   const auto answer = ask_mount(options.mount, options.op);
   if (options.json) {
-    std::cout << answer << '\n';
-    return 0;
+    std::cout << answer << '\n' << std::flush;
+    return std::cout ? 0 : refuse("cannot write the answer", 1);
   }
   const auto json = nlohmann::ordered_json::parse(answer, nullptr, false);
   if (!json.is_object()) throw Unanswered(1, options.mount + ": the answer is damaged");
-  std::cout << (options.op == ControlOp::status ? status_text(json) : stats_text(json));
-  return 0;
+  std::cout << (options.op == ControlOp::status ? status_text(json) : stats_text(json)) << std::flush;
+  return std::cout ? 0 : refuse("cannot write the answer", 1);
 }
 
 int main_of(int argc, char** argv) {

@@ -29,6 +29,7 @@ mount_path() {
     '' | .) path=$PWD ;;
   esac
   while [[ $path == *?/ ]]; do path=${path%/}; done
+  [[ $path != / ]] || refuse "the mount directory must not be /"
   parent=$(realpath -m -- "$(dirname -- "$path")")
   path=${parent%/}/$(basename -- "$path")
   [[ -z $(mount_type "$path") && -L $path ]] && path=$(realpath -m -- "$path")

@@ -128,8 +128,8 @@ done
 [[ -n $mpiexec ]] || refuse "no mpiexec of $mpi was found in PATH; $service needs it"
 
 # ---- the claim: this run's directory and record, and the mount directories ----
-trap leave_runs EXIT
-trap 'exit 1' HUP INT TERM
+trap 'trap "" HUP INT TERM; leave_runs' EXIT
+trap 'echo "launch_copper.sh: interrupted" >&2; exit 1' HUP INT TERM
 claim_runs
 for other in "$runs"/*/; do
   [[ -d $other ]] || continue
@@ -178,7 +178,7 @@ if ! { mkdir -- "$run_dir" && write_record && mkfifo -- "$run_dir/events"; } 2>/
   rm -rf -- "$run_dir"
   refuse "cannot write to $run_dir: /dev/shm is full"
 fi
-trap 'end_run; leave_runs' EXIT
+trap 'trap "" HUP INT TERM; end_run; leave_runs' EXIT
 for name in "${directories[@]}"; do
   mkdir -m 0755 -- "$name" 2>/dev/null || refuse "cannot make the directory $name"
 done

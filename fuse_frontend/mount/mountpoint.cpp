@@ -14,9 +14,9 @@
 #include <fstream>
 #include <sstream>
 
-#include "fuse_frontend/mount/mounts.h"
 #include "service/refusal.h"
 #include "service/segment/file_descriptor.h"
+#include "service/storage/mounts.h"
 
 namespace copper {
 namespace {

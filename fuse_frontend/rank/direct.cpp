@@ -3,7 +3,7 @@
 
 #include <utility>
 
-#include "fuse_frontend/mount/mounts.h"
+#include "service/storage/mounts.h"
 
 namespace copper {
 namespace {

@@ -57,6 +57,10 @@ class Page {
     }
   }
 
+  // A name of the listing does not hold water.
+  void damaged() { damaged_ = true; }
+  bool is_damaged() const { return damaged_; }
+
  private:
   bool append(const char* name, std::uint64_t cookie, const fuse_entry_param& parameter) {
     auto* at = bytes_.data() + used_;
@@ -96,6 +100,7 @@ class Page {
   const bool plus_;
   std::vector<char> bytes_;
   std::size_t used_ = 0;
+  bool damaged_ = false;
   std::vector<std::pair<Nodeid, std::string>> looked_up_;
 };
 
@@ -107,6 +112,7 @@ std::optional<std::uint32_t> fill(Page& page, const Listed& listed, std::uint64_
     if (block == nullptr) return n;
     for (auto i = block->lower_bound(offset + 1); i < block->size(); ++i) {
       const auto name = block->at(i);
+      if (!name) page.damaged();
       if (!name || !page.name(listed, *name)) return std::nullopt;
       offset = name->cookie;
     }
@@ -166,6 +172,7 @@ Task readdir(Lane& lane, Request request, Nodeid id, std::size_t size, off_t sta
       missing = fill(page, listed, offset);
     }
     if (!usable) continue;
+    if (page.empty() && page.is_damaged()) break;  // a directory must not seem to end early
     if (!asked) lane.count(segment::FuseCounter::fuse_from_view);
     page.reply(request, listed.listing->edition());
     co_return;

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
@@ -32,6 +33,11 @@ class SignalsBlocked {
 
 }  // namespace
 
+using Clock = std::chrono::steady_clock;
+
+constexpr auto stuck_after = std::chrono::seconds{1};
+constexpr std::size_t stuck_factor = 8;
+
 struct ReaderPool::State {
   explicit State(std::size_t most) : threads_max(most) {}
 
@@ -40,13 +46,13 @@ struct ReaderPool::State {
   std::condition_variable posted;
   std::deque<std::function<void()>> jobs;
   std::size_t threads = 0;
-  std::size_t idle = 0;
+  std::size_t idle = 0;  // those that have just been started counted
+  Clock::time_point last_done = Clock::now();
   bool stopping = false;
 
   void run() {
     std::unique_lock lock(mutex);
     for (;;) {
-      ++idle;
       posted.wait(lock, [this] { return stopping || !jobs.empty(); });
       --idle;
       if (stopping) return;
@@ -56,6 +62,8 @@ struct ReaderPool::State {
       job();
       job = nullptr;
       lock.lock();
+      last_done = Clock::now();
+      ++idle;
     }
   }
 };
@@ -68,16 +76,22 @@ ReaderPool::~ReaderPool() { stop(); }
 bool ReaderPool::post(std::function<void()> job) {
   const std::lock_guard lock(state_->mutex);
   if (state_->stopping) return true;  // dropped, as all that waits
-  if (state_->jobs.size() >= state_->idle && state_->threads < state_->threads_max) {
+  if (state_->jobs.empty() && state_->idle == state_->threads) state_->last_done = Clock::now();
+  const bool stuck = Clock::now() - state_->last_done > stuck_after;
+  const auto most = state_->threads_max * (stuck ? stuck_factor : 1);
+  state_->jobs.push_back(std::move(job));
+  while (state_->jobs.size() > state_->idle && state_->threads < most) {
     try {
       const SignalsBlocked blocked;
       std::thread([state = state_] { state->run(); }).detach();
       ++state_->threads;
+      ++state_->idle;
     } catch (const std::system_error&) {
-      if (state_->threads == 0) return false;
+      if (state_->threads > 0) break;
+      state_->jobs.pop_back();
+      return false;
     }
   }
-  state_->jobs.push_back(std::move(job));
   state_->posted.notify_one();
   return true;
 }

@@ -1,5 +1,7 @@
 // Threads that wait for storage in place of the one that must not. Started as needed, up to a bound; what is
-// posted while all of them wait for storage waits too, in order. They take no signals.
+// posted while all of them wait for storage waits too, in order. Where nothing has come back for a second
+// they are held by something that hangs, which must not hold up what does not: then the bound is eight times
+// as high. They take no signals.
 #pragma once
 
 #include <cstddef>

@@ -35,6 +35,19 @@ TEST_CASE("jobs run side by side up to the bound, and each one once") {
   CHECK(running == 20);
 }
 
+TEST_CASE("where every thread hangs for a second, what does not hang goes on") {
+  ReaderPool pool(2);
+  std::promise<void> open;
+  const auto gate = open.get_future().share();
+  for (int i = 0; i < 5; ++i) REQUIRE(pool.post([gate] { gate.wait(); }));
+  std::promise<void> passed;
+  auto passing = passed.get_future();
+  std::this_thread::sleep_for(std::chrono::milliseconds{1100});  // the time that the pool waits itself
+  REQUIRE(pool.post([&passed] { passed.set_value(); }));
+  CHECK(passing.wait_for(std::chrono::seconds{10}) == std::future_status::ready);
+  open.set_value();
+}
+
 TEST_CASE("work that is spread is done once each, also while every thread spreads") {
   ReaderPool pool(3);
   std::vector<std::future<bool>> done;

@@ -1,6 +1,6 @@
 // See mounts.h. A line: id, parent, device, root, path, options, tags..., "-", type, source, super
 // options; with space, tab, newline and backslash as three octal digits.
-#include "fuse_frontend/mount/mounts.h"
+#include "service/storage/mounts.h"
 
 #include <fstream>
 #include <sstream>
