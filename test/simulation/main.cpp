@@ -5,8 +5,8 @@
 #include <CLI/CLI.hpp>
 #include <cstdint>
 
-#include "test/simulation/failure.h"
 #include "test/simulation/scenario.h"
+#include "tree/simulation/failure.h"
 
 namespace {
 

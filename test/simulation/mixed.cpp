@@ -4,10 +4,11 @@
 #include <utility>
 #include <vector>
 
-#include "test/simulation/failure.h"
 #include "test/simulation/scenario.h"
-#include "test/simulation/simulation.h"
+#include "test/simulation/source.h"
 #include "tree/limits.h"
+#include "tree/simulation/failure.h"
+#include "tree/simulation/simulation.h"
 
 namespace copper::simulation {
 namespace {

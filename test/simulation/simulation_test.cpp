@@ -2,8 +2,8 @@
 #include <catch2/catch.hpp>
 #include <set>
 
-#include "test/simulation/failure.h"
 #include "test/simulation/scenario.h"
+#include "tree/simulation/failure.h"
 
 namespace copper::simulation {
 

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <sstream>
 
-#include "test/simulation/failure.h"
 #include "tree/limits.h"
+#include "tree/simulation/failure.h"
 
 namespace copper::simulation {
 namespace {

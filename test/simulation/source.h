@@ -15,10 +15,11 @@
 #include <vector>
 
 #include "tree/node.h"
+#include "tree/simulation/simulated_storage.h"
 
 namespace copper::simulation {
 
-class Source {
+class Source final : public SimulatedStorage {
  public:
   explicit Source(Duration freshness) : freshness_(freshness) {}
 
@@ -32,10 +33,10 @@ class Source {
   std::size_t changes_since(const std::string& directory, Instant from) const;  // of any file in it
 
   // ---- it is asked
-  void begin(const Key& key);                  // a load is under way; throws Failure where one is already
-  Loaded look(const Load& load, Instant now);  // what is true at this moment
-  void end(const Key& key);
-  std::uint64_t loads() const { return loads_; }
+  void begin(const Key& key) override;  // throws Failure where a load is under way already
+  Loaded look(const Load& load, Instant now) override;
+  void end(const Key& key) override;
+  std::uint64_t loads() const override { return loads_; }
   const std::unordered_map<Key, std::uint64_t, KeyHash>& loads_by_key() const { return loads_by_key_; }
 
   // ---- answers are judged. Each throws Failure unless the answer was true at some moment of [from, to].

@@ -26,9 +26,13 @@ MAY_INCLUDE = {
         "service/segment/file_descriptor.h",
         "tree/ports.h",
         "tree/counters.h",
+        "tree/simulation",
     },
     "test": {"tree", "service", "fuse_frontend", "wrappers", "test"},
 }
+
+# Folders within those that not everyone who may include the folder around them may.
+ONLY_FOR = {"tree/simulation/": ("tree/simulation/", "wrappers/", "test/")}
 
 # Foreign headers with one home each: pattern, folders, and in how many files there (none: any number).
 HOMES = [
@@ -47,6 +51,10 @@ INCLUDE = re.compile(r'^\s*#\s*include\s*(?:"([^"]+)"|<([^>]+)>)')
 
 def allowed(folder, header):
     return any(header == rule or header.startswith(rule + "/") for rule in MAY_INCLUDE[folder])
+
+
+def kept_from(file, header):
+    return any(header.startswith(inner) and not file.startswith(users) for inner, users in ONLY_FOR.items())
 
 
 def check(root):
@@ -68,6 +76,8 @@ def check(root):
                     broken.append(f'{where}: "{ours}" is not a path from the root of the source')
                 elif ours and not allowed(folder, ours):
                     broken.append(f"{where}: {folder} must not include {ours}")
+                elif ours and kept_from(str(file.relative_to(root)), ours):
+                    broken.append(f"{where}: {ours} is not for {folder}")
                 for i, (pattern, folders, _) in enumerate(HOMES):
                     if foreign and pattern.fullmatch(foreign):
                         homes_found[i].add(file)

@@ -8,16 +8,20 @@ import layering
 
 CLEAN = {
     "tree/key.h": "#include <string>\n",
+    "tree/simulation/world.h": '#include "tree/key.h"\n',
     "service/segment/segment.h": '#include "tree/key.h"\n',
     "service/mpi_api.h": "#include <mpi.h>\n",
     "service/arena.h": "",
     "fuse_frontend/kernel/fuse.h": '#include <fuse_lowlevel.h>\n#include "service/segment/segment.h"\n',
-    "wrappers/copper.cpp": '#include "wrappers/tables.h"\n',
+    "wrappers/copper.cpp": '#include "wrappers/tables.h"\n#include "tree/simulation/world.h"\n',
     "wrappers/tables.h": "",
     "test/tree/key_test.cpp": '#include "tree/key.h"\n',
 }
 PLANTED = [
     ("tree/key.h", '#include "service/arena.h"'),
+    ("tree/key.h", '#include "tree/simulation/world.h"'),
+    ("service/arena.h", '#include "tree/simulation/world.h"'),
+    ("tree/simulation/world.h", "#include <fstream>"),
     ("tree/key.h", "#include <thread>"),
     ("tree/key.h", "#include <mpi.h>"),
     ("tree/key.h", "auto now = std::chrono::steady_clock::now();"),

@@ -1,11 +1,11 @@
-#include "test/simulation/simulation.h"
+#include "tree/simulation/simulation.h"
 
 #include <algorithm>
 #include <deque>
 #include <utility>
 
-#include "test/simulation/failure.h"
 #include "tree/limits.h"
+#include "tree/simulation/failure.h"
 
 namespace copper::simulation {
 
@@ -102,14 +102,14 @@ class Simulation::Machine final : Transport, Storage, Clients {
 
   // ---- Storage
   void load(Load load) override {
-    simulation_.source_.begin(load.key);
+    simulation_.storage_.begin(load.key);
     const auto looks = simulation_.world_.looks(self_, load, simulation_.now());
     simulation_.queue_.at(looks, [this, load = std::move(load)] {
-      auto loaded = simulation_.source_.look(load, simulation_.now());
+      auto loaded = simulation_.storage_.look(load, simulation_.now());
       note(2, loaded.tag);
       const auto arrives = simulation_.world_.loads(self_, loaded, simulation_.now());
       simulation_.queue_.at(arrives, [this, loaded = std::move(loaded)]() mutable {
-        simulation_.source_.end(loaded.key);
+        simulation_.storage_.end(loaded.key);
         loaded_.push_back(std::move(loaded));
         wake();
       });
@@ -185,12 +185,12 @@ class Simulation::Machine final : Transport, Storage, Clients {
   Engine engine_;
 };
 
-Simulation::Simulation(const Topology& topology, std::size_t store_bytes, World& world, Source& source,
-                       Application& application)
+Simulation::Simulation(const Topology& topology, std::size_t store_bytes, World& world,
+                       SimulatedStorage& storage, Application& application)
     : topology_(topology),
       store_bytes_(store_bytes),
       world_(world),
-      source_(source),
+      storage_(storage),
       application_(application) {
   for (std::uint32_t n = 0; n < topology.ranks(); ++n)
     machines_.push_back(std::make_unique<Machine>(*this, Rank{n}));
@@ -231,7 +231,7 @@ void Simulation::check() const {
   expect(all[Counter::bytes_sent] == all[Counter::bytes_received], "payloads sent were received");
   const auto loads = all[Counter::loads_listing] + all[Counter::loads_entry] + all[Counter::loads_block] +
                      all[Counter::loads_filesystem];
-  expect(loads == source_.loads(), "ranks and source count the same loads");
+  expect(loads == storage_.loads(), "ranks and storage count the same loads");
 }
 
 const Engine& Simulation::engine(Rank rank) const { return machine(rank).engine(); }

@@ -4,8 +4,8 @@
 
 #include <cstddef>
 
-#include "test/simulation/random.h"
 #include "tree/node.h"
+#include "tree/simulation/random.h"
 
 namespace copper::simulation {
 

@@ -12,11 +12,11 @@
 #include <unordered_map>
 #include <vector>
 
-#include "test/simulation/digest.h"
-#include "test/simulation/event_queue.h"
-#include "test/simulation/source.h"
-#include "test/simulation/world.h"
 #include "tree/engine.h"
+#include "tree/simulation/digest.h"
+#include "tree/simulation/event_queue.h"
+#include "tree/simulation/simulated_storage.h"
+#include "tree/simulation/world.h"
 
 namespace copper::simulation {
 
@@ -32,7 +32,7 @@ class Application {
 class Simulation {
  public:
   // All of these outlive the simulation.
-  Simulation(const Topology& topology, std::size_t store_bytes, World& world, Source& source,
+  Simulation(const Topology& topology, std::size_t store_bytes, World& world, SimulatedStorage& storage,
              Application& application);
   ~Simulation();
 
@@ -63,7 +63,7 @@ class Simulation {
   Topology topology_;
   std::size_t store_bytes_;
   World& world_;
-  Source& source_;
+  SimulatedStorage& storage_;
   Application& application_;
   EventQueue queue_;
   Digest digest_;
