@@ -3,19 +3,26 @@
 // the simulator. The kernel's caches were cold and everything stayed fresh, so each name is looked up once
 // and each block read once: what a second process of the same node would ask the kernel answers itself.
 //
-// As text: lines; a path is named by its number from its first use on.
+// As text, in lines that each end with a line break, fields parted by single spaces; a path is named by its
+// number from its first use on:
 //
-//   copper-trace 1
-//   # any number of comments: the command, what it was recorded on
-//   distinct /path/below/which/each/process/has/files/of/its/own          (any number; may be absent)
-//   path 0 /usr/lib/python3                                               (before its first use; %XX: a byte)
-//   <think us> <op> <path number> <block>
-//    <kind> <path number> <block> <bytes, or -errno>                      (indented: asked for the request
-//    above it)
+//   copper-trace 1                              the first line
+//   # text                                      anywhere below: the command, what it was recorded on
+//   distinct PATH                               before the first path: below it each process has files of
+//                                               its own
+//   path NUMBER PATH                            0, 1, 2, ...; before its first use, each path once
+//   THINK_US OP PATH_NUMBER BLOCK               a request; BLOCK is 0 but for a read
+//    KIND PATH_NUMBER BLOCK BYTES|-ERRNO        one space, then a question, asked for the request above it
+//
+// A PATH is absolute and printable ASCII; %XX stands for any other byte, a space or a percent sign. A read
+// that spans two blocks is two requests, the second without thinking. Each page of a directory's names is a
+// request of its own. A question that several requests waited for belongs to the one that asked first; bytes
+// are 0 where the rank said that what the asker holds is unchanged.
 //
 // Pure text and values: no file is opened here.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -31,49 +38,57 @@ namespace copper {
 enum class TraceOp : std::uint8_t {
   lookup,   // a name: what it is, or that it is absent
   getattr,  // attributes, where the kernel had none that were fresh
-  readdir,  // a directory's names
+  readdir,  // a page of a directory's names
   read,     // the first touch of a block of a file
   readlink,
-  statfs,
-  ioctl,  // isatty and the like: the kernel remembers no answer, so each process asks again
+  statfs,  // the kernel remembers no answer to these two, so each process asks again
+  ioctl,   // isatty and the like
 };
 
 // One thing that the front end had to ask of its rank.
 struct TraceQuestion {
   Kind kind = Kind::entry;
-  std::uint32_t path = 0;  // index into Trace::paths
-  std::uint32_t block = 0;
-  std::uint32_t bytes = 0;  // of the answer; 0 where it was an error
+  std::uint32_t path = 0;   // index into Trace::paths
+  std::uint32_t block = 0;  // of a file or a listing
+  std::uint32_t bytes = 0;  // of the answer, at most limits::block_bytes; 0 where it was an error
   int error = 0;            // errno, 0: none
+  friend bool operator==(const TraceQuestion&, const TraceQuestion&) = default;
 };
 
 struct TraceRequest {
-  Duration
-      think{};  // no request of this program was under way for so long, since the request before this one
+  Duration think{};  // for so long nothing was asked of the mount, since the request before this one
   TraceOp op = TraceOp::lookup;
-  std::uint32_t path = 0;
-  std::uint32_t block = 0;  // read
+  std::uint32_t path = 0;   // index into Trace::paths
+  std::uint32_t block = 0;  // of a read
   std::vector<TraceQuestion>
-      questions;  // in the order of asking; empty: answered from what the front end held
+      questions{};  // in the order of asking; none: answered from what the front end held
+  friend bool operator==(const TraceRequest&, const TraceRequest&) = default;
 };
 
 struct Trace {
   std::vector<std::string> comments;
   std::vector<std::string> distinct;  // below these paths each process has files of its own
-  std::vector<std::string> paths;     // absolute, of the source
+  std::vector<std::string> paths;     // of the source; each once
   std::vector<TraceRequest> requests;
+  friend bool operator==(const Trace&, const Trace&) = default;
 };
 
-// The trace, or one line that says what is wrong and in which line of the text.
+// No program thinks longer: a longer time is written as this, and refused when read. Some eleven days.
+inline constexpr Duration trace_think_max = std::chrono::microseconds{1'000'000'000'000};
+
+// The trace, or one line that says what is wrong and in which line of the text: "line 7: ...". Believes
+// nothing: words, ranges and path numbers are checked, and paths are valid_path().
 std::variant<Trace, std::string> parse_trace(std::string_view text);
 
-// Writes a trace piece by piece, for a recorder that appends to a file; parse_trace() reads what they add up
-// to.
+// Writes a trace piece by piece, for a recorder that appends to a file; parse_trace() reads what the pieces
+// add up to. Thinking is written in whole microseconds.
 class TraceWriter {
  public:
-  // What a trace begins with.
+  // What a trace begins with. Line breaks in a comment make several of it.
   std::string begin(const std::vector<std::string>& comments, const std::vector<std::string>& distinct);
-  // One request, with the paths that it is the first to name. `path` and the questions' paths as text.
+
+  // One request, after the paths that it is the first to name. Paths are valid_path(), keys valid(), bytes at
+  // most limits::block_bytes; the block counts where it is a read.
   struct Question {
     Key key;
     Result<std::uint32_t> bytes = 0u;
@@ -83,6 +98,7 @@ class TraceWriter {
 
  private:
   std::uint32_t number(std::string_view path, std::string& out);
+
   std::unordered_map<std::string, std::uint32_t> numbers_;
 };
 
