@@ -8,6 +8,13 @@
 #include "tree/simulation/failure.h"
 
 namespace copper::simulation {
+namespace {
+
+// What a message is taken for where it is not encoded: the fixed part of an ask or an answer, and a path of
+// some 60 bytes.
+constexpr std::size_t header_bytes = 160;
+
+}  // namespace
 
 // One rank: the product's node and engine, and the simulated half of each port.
 class Simulation::Machine final : Transport, Storage, Clients {
@@ -31,15 +38,19 @@ class Simulation::Machine final : Transport, Storage, Clients {
     if (const auto* question = std::get_if<Question>(&event)) owe(question->client);
     if (const auto* control = std::get_if<Control>(&event)) owe(control->client);
     events_.push_back(event);
-    wake();
+    wake(Cause::doorbell);
+  }
+  // A message is here.
+  void receives(Envelope envelope) {
+    if (whole()) {
+      note(1, number(envelope.from));
+      simulation_.digest_.add(envelope.header);
+    }
+    inbox_.push_back(std::move(envelope));
+    wake(Cause::message);
   }
 
  private:
-  struct Envelope {
-    Rank from{};
-    std::vector<std::byte> header;
-    Bytes payload;
-  };
   enum class Debt { waiting, cancelled };
 
   void owe(Client client) {
@@ -47,7 +58,7 @@ class Simulation::Machine final : Transport, Storage, Clients {
   }
 
   // ---- turns
-  void wake() { wake_at(simulation_.world_.wakes(self_, simulation_.now())); }
+  void wake(Cause cause) { wake_at(simulation_.world_.wakes(self_, cause, simulation_.now())); }
 
   void wake_at(Instant when) {
     if (wakes_at_ && *wakes_at_ <= when) return;
@@ -65,34 +76,38 @@ class Simulation::Machine final : Transport, Storage, Clients {
     for (const auto client : cancelled_in_this_turn_) owed_.erase(client);
     cancelled_in_this_turn_.clear();
     expect(node_.store().bytes() <= node_.store().bound(), "a store is within its bound");
-    if (!inbox_.empty() || !events_.empty() || !loaded_.empty()) wake();
+    if (!inbox_.empty() || !events_.empty() || !loaded_.empty()) wake(Cause::doorbell);
     if (const auto deadline = engine_.deadline()) wake_at(std::max(*deadline, now));
   }
 
+  bool whole() const { return simulation_.detail_ == Detail::whole; }
+  void takes(Work work) { simulation_.world_.takes(self_, work, simulation_.now()); }
+
   // ---- Transport
   void send(Rank to, Message message) override {
-    Envelope envelope{self_, {}, {}};
-    encode(message, 0, envelope.header);
+    Envelope envelope{self_, {}, {}, {}, header_bytes};
     if (const auto* payload = payload_of(message)) envelope.payload = *payload;
-    const auto now = simulation_.now();
+    if (whole()) {
+      encode(message, 0, envelope.header);
+      envelope.bytes = envelope.header.size();
+    } else {
+      envelope.message = std::move(message);
+    }
+    envelope.bytes += envelope.payload.size();
     // Between two ranks nothing overtakes.
     auto& last = last_arrival_[to];
-    last = std::max(
-        last, simulation_.world_.arrives(self_, to, envelope.header.size() + envelope.payload.size(), now));
-    simulation_.queue_.at(last, [this, to, envelope = std::move(envelope)]() mutable {
-      simulation_.machine(to).arrive(std::move(envelope));
-    });
-  }
-  void arrive(Envelope envelope) {
-    note(1, number(envelope.from));
-    simulation_.digest_.add(envelope.header);
-    inbox_.push_back(std::move(envelope));
-    wake();
+    last = std::max(last, simulation_.world_.arrives(self_, to, envelope.bytes, simulation_.now()));
+    simulation_.queue_.at(last,
+                          [&simulation = simulation_, to, slot = simulation_.post(std::move(envelope))] {
+                            simulation.arrive(to, slot);
+                          });
   }
   std::optional<Received> receive() override {
     if (inbox_.empty()) return std::nullopt;
     auto envelope = std::move(inbox_.front());
     inbox_.pop_front();
+    takes(Work::message);
+    if (!whole()) return Received{envelope.from, std::move(envelope.message)};
     auto header = decode(envelope.header);
     expect(header.has_value(), "what a rank says can be understood");
     expect(header->payload_bytes == envelope.payload.size(), "a header knows its payload");
@@ -111,7 +126,7 @@ class Simulation::Machine final : Transport, Storage, Clients {
       simulation_.queue_.at(arrives, [this, loaded = std::move(loaded)]() mutable {
         simulation_.storage_.end(loaded.key);
         loaded_.push_back(std::move(loaded));
-        wake();
+        wake(Cause::doorbell);
       });
     });
   }
@@ -119,6 +134,7 @@ class Simulation::Machine final : Transport, Storage, Clients {
     if (loaded_.empty()) return std::nullopt;
     auto loaded = std::move(loaded_.front());
     loaded_.pop_front();
+    takes(Work::loaded);
     return loaded;
   }
 
@@ -127,6 +143,7 @@ class Simulation::Machine final : Transport, Storage, Clients {
     if (events_.empty()) return std::nullopt;
     std::optional<Event> event(std::move(events_.front()));
     events_.pop_front();
+    takes(Work::question);
     // From the end of this turn on, who cancelled is owed nothing; until then an answer may cross the
     // cancellation.
     if (const auto* cancel = std::get_if<Cancel>(&*event)) give_up(cancel->client);
@@ -166,6 +183,7 @@ class Simulation::Machine final : Transport, Storage, Clients {
 
   // Into the digest.
   void note(std::uint64_t kind, std::uint64_t detail) {
+    if (!whole()) return;
     simulation_.digest_.add(static_cast<std::uint64_t>(simulation_.now().time_since_epoch().count()));
     simulation_.digest_.add(kind << 32 | number(self_));
     simulation_.digest_.add(detail);
@@ -186,12 +204,13 @@ class Simulation::Machine final : Transport, Storage, Clients {
 };
 
 Simulation::Simulation(const Topology& topology, std::size_t store_bytes, World& world,
-                       SimulatedStorage& storage, Application& application)
+                       SimulatedStorage& storage, Application& application, Detail detail)
     : topology_(topology),
       store_bytes_(store_bytes),
       world_(world),
       storage_(storage),
-      application_(application) {
+      application_(application),
+      detail_(detail) {
   for (std::uint32_t n = 0; n < topology.ranks(); ++n)
     machines_.push_back(std::make_unique<Machine>(*this, Rank{n}));
 }
@@ -209,6 +228,27 @@ void Simulation::worker_gone(Rank rank, std::uint32_t generation) {
   machine(rank).happens(WorkerGone{generation});
 }
 void Simulation::mounted(Rank rank) { machine(rank).happens(Mounted{}); }
+
+std::uint32_t Simulation::post(Envelope envelope) {
+  if (free_envelopes_.empty()) {
+    envelopes_.push_back(std::move(envelope));
+    return static_cast<std::uint32_t>(envelopes_.size() - 1);
+  }
+  const auto slot = free_envelopes_.back();
+  free_envelopes_.pop_back();
+  envelopes_[slot] = std::move(envelope);
+  return slot;
+}
+void Simulation::arrive(Rank to, std::uint32_t slot) {
+  const auto received = world_.received(to, envelopes_[slot].bytes, now());
+  if (received <= now()) return deliver(to, slot);
+  queue_.at(received, [this, to, slot] { deliver(to, slot); });
+}
+void Simulation::deliver(Rank to, std::uint32_t slot) {
+  auto envelope = std::move(envelopes_[slot]);
+  free_envelopes_.push_back(slot);
+  machine(to).receives(std::move(envelope));
+}
 
 void Simulation::run() {
   while (queue_.step()) {

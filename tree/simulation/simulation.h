@@ -1,6 +1,5 @@
 // N ranks in one process: each the product's own Node and Engine, between a simulated network, storage and
-// front end. One thread, one event queue, no clock: one seed decides everything. Messages go through the
-// product's codec.
+// front end. One thread, one event queue, no clock: one seed decides everything.
 //
 // After a run, check() holds it against the protocol's promises: nothing pending, each question answered
 // exactly once, stores within their bounds, and the ranks' counters agree with what was seen from outside.
@@ -29,11 +28,15 @@ class Application {
   virtual void on_notice(Rank, const Key&) {}
 };
 
+// How much of a message is simulated. Whole: it goes through the product's codec, and everything goes into
+// the digest. Timing: neither; ten times the ranks in the same time.
+enum class Detail { whole, timing };
+
 class Simulation {
  public:
   // All of these outlive the simulation.
   Simulation(const Topology& topology, std::size_t store_bytes, World& world, SimulatedStorage& storage,
-             Application& application);
+             Application& application, Detail detail = Detail::whole);
   ~Simulation();
 
   EventQueue& queue() { return queue_; }
@@ -53,11 +56,25 @@ class Simulation {
   void check() const;
 
   const Engine& engine(Rank rank) const;
+  // The run's, where the detail is whole.
   std::uint64_t digest() const { return digest_.value(); }
   Counters counters() const;  // of all ranks
 
  private:
   class Machine;
+  // On its way, or in the receiver's inbox. The message without its payload as bytes where the detail is
+  // whole.
+  struct Envelope {
+    Rank from{};
+    std::vector<std::byte> header;
+    Bytes payload;
+    Message message;
+    std::size_t bytes = 0;  // of both
+  };
+  std::uint32_t post(Envelope envelope);
+  void arrive(Rank to, std::uint32_t slot);
+  void deliver(Rank to, std::uint32_t slot);
+
   Machine& machine(Rank rank) const { return *machines_[number(rank)]; }
 
   Topology topology_;
@@ -66,7 +83,10 @@ class Simulation {
   SimulatedStorage& storage_;
   Application& application_;
   EventQueue queue_;
+  Detail detail_;
   Digest digest_;
+  std::vector<Envelope> envelopes_;  // on their way
+  std::vector<std::uint32_t> free_envelopes_;
   std::vector<std::unique_ptr<Machine>> machines_;  // by rank
 };
 

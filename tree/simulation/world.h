@@ -9,17 +9,31 @@
 
 namespace copper::simulation {
 
+// What has happened to a rank: MPI offers nothing to sleep on, so a message is seen when the rank next looks,
+// while its own front end and storage ring its doorbell.
+enum class Cause { message, doorbell };
+
+// What a rank has taken from one of its ports.
+enum class Work { message, question, loaded };
+
 class World {
  public:
   virtual ~World() = default;
-  // When a message of that many bytes, header and payload, is there. Order between two ranks is kept by the
-  // simulation.
+  // When a message of that many bytes, header and payload, has come to the receiver's network interface.
+  // Order between two ranks is kept by the simulation.
   virtual Instant arrives(Rank from, Rank to, std::size_t bytes, Instant sent) = 0;
+  // ... and when that interface has taken it in, being shared by all who send to it. Asked once, at
+  // `arrived`.
+  virtual Instant received(Rank, std::size_t /*bytes*/, Instant arrived) { return arrived; }
   // When storage looks at what it was asked, and when its answer is there (after that).
   virtual Instant looks(Rank by, const Load& load, Instant asked) = 0;
   virtual Instant loads(Rank by, const Loaded& loaded, Instant looked) = 0;
-  // When a rank to which something has happened takes its next turn: an idle one sleeps.
-  virtual Instant wakes(Rank rank, Instant happened) = 0;
+  // When a rank to which something has happened takes its next turn: an idle one sleeps, a busy one is not
+  // done yet.
+  virtual Instant wakes(Rank rank, Cause cause, Instant happened) = 0;
+  // In its turn, now, the rank has taken this. What it sends, loads and replies in that turn comes after all
+  // it has taken.
+  virtual void takes(Rank, Work, Instant /*now*/) {}
 };
 
 // Anything may take any time up to a longest one.
@@ -36,7 +50,7 @@ class RandomWorld final : public World {
   Instant arrives(Rank, Rank, std::size_t, Instant sent) override { return sent + upto(longest_.message); }
   Instant looks(Rank, const Load&, Instant asked) override { return asked + upto(longest_.look); }
   Instant loads(Rank, const Loaded&, Instant looked) override { return looked + upto(longest_.load); }
-  Instant wakes(Rank, Instant happened) override { return happened + upto(longest_.wake); }
+  Instant wakes(Rank, Cause, Instant happened) override { return happened + upto(longest_.wake); }
 
   const Longest& longest() const { return longest_; }
 
