@@ -1,0 +1,148 @@
+#include "tree/simulation/machine/profile.h"
+
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <sstream>
+
+namespace copper::simulation {
+namespace {
+
+// "Assumed" is what no source says.
+const std::array networks{
+    // HPE Slingshot 11: 200 Gbit/s per interface and direction; about 2 us between nodes by MPI (vendor's and
+    // sites' published figures). A node of Aurora has eight interfaces, a rank uses one.
+    NetworkProfile{"slingshot11", 2, 25},
+    // The line rate; the latency of kernel TCP through one switch is assumed.
+    NetworkProfile{"ethernet-10g", 30, 1.25},
+    // Ranks of one machine, by shared memory: assumed.
+    NetworkProfile{"loopback", 1, 5},
+};
+
+const std::array storages{
+    // Aurora's Lustre: 650 GB/s published. One client's thread gets some 2,000 metadata operations a second,
+    // and
+    // a metadata server some 400,000 stats a second in all (Dell's published mdtest figures for Lustre 2.5 to
+    // 2.7; nothing is published for this one). data_us, reads_per_s and client_gb_per_s are assumed;
+    // client_operations is Lustre's default max_rpcs_in_flight.
+    StorageProfile{"lustre-flare", 500, 400e3, 500, 2e6, 650, 5, 8},
+    // Frontier's: 10 TB/s from flash published; the rest as above.
+    StorageProfile{"lustre-orion", 500, 400e3, 500, 10e6, 10'000, 5, 8},
+    // A laptop's solid state disk, its caches cold: assumed.
+    StorageProfile{"laptop", 50, 100e3, 80, 100e3, 2, 2, 32},
+};
+
+// Measured on the developers' virtual machine, where a wake-up of another core costs ten times what it costs
+// on one core; so the front end's times are rather those of a bad day than of a compute node. request_us is
+// an isatty through the mount, kernel_hit_us a warm stat, copy_gb_per_s a pass-through mount's cold read
+// (docs/measurements.md); of ask_us half is known to be the same kind of wake-up, twice. What a rank does for
+// a message is 1 to 2 us by test/bench, with an MPI_Testsome on top.
+const NodeProfile measured_node{
+    .message_us = 3,
+    .send_us = 1,
+    .question_us = 2,
+    .loaded_us = 3,
+    .doorbell_us = 30,
+    .request_us = 70,
+    .ask_us = 40,
+    .kernel_hit_us = 2.3,
+    .copy_gb_per_s = 4.2,
+};
+
+template <class Profile>
+struct Field {
+  const char* name;
+  double Profile::*value;
+};
+constexpr std::array network_fields{
+    Field<NetworkProfile>{"latency_us", &NetworkProfile::latency_us},
+    Field<NetworkProfile>{"gb_per_s", &NetworkProfile::gb_per_s},
+};
+constexpr std::array storage_fields{
+    Field<StorageProfile>{"metadata_us", &StorageProfile::metadata_us},
+    Field<StorageProfile>{"metadata_per_s", &StorageProfile::metadata_per_s},
+    Field<StorageProfile>{"data_us", &StorageProfile::data_us},
+    Field<StorageProfile>{"reads_per_s", &StorageProfile::reads_per_s},
+    Field<StorageProfile>{"gb_per_s", &StorageProfile::gb_per_s},
+    Field<StorageProfile>{"client_gb_per_s", &StorageProfile::client_gb_per_s},
+    Field<StorageProfile>{"client_operations", &StorageProfile::client_operations},
+};
+
+template <class List>
+std::vector<std::string> names_of(const List& list) {
+  std::vector<std::string> names;
+  for (const auto& item : list) names.emplace_back(item.name);
+  return names;
+}
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string text;
+  for (const auto& word : words) text += (text.empty() ? "" : ", ") + word;
+  return text;
+}
+
+// The text up to the next comma, which is taken off it.
+std::string_view take(std::string_view& text) {
+  const auto comma = text.find(',');
+  const auto word = text.substr(0, comma);
+  text = comma == std::string_view::npos ? std::string_view{} : text.substr(comma + 1);
+  return word;
+}
+
+template <class Profile, class Profiles, class Fields>
+std::variant<Profile, std::string> parse(std::string_view text, const Profiles& profiles,
+                                         const Fields& fields) {
+  const auto name = take(text);
+  const Profile* found = nullptr;
+  for (const auto& profile : profiles)
+    if (profile.name == name) found = &profile;
+  if (found == nullptr)
+    return "no profile is called '" + std::string(name) + "'; there are " + joined(names_of(profiles));
+  Profile profile = *found;
+  while (!text.empty()) {
+    const auto setting = take(text);
+    const auto equals = setting.find('=');
+    const auto key = setting.substr(0, equals);
+    const Field<Profile>* field = nullptr;
+    for (const auto& known : fields)
+      if (known.name == key) field = &known;
+    if (field == nullptr || equals == std::string_view::npos)
+      return "'" + std::string(setting) + "' is not KEY=VALUE with a KEY of " + joined(names_of(fields));
+    const auto number = setting.substr(equals + 1);
+    double value = 0;
+    const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), value);
+    if (error != std::errc{} || end != number.data() + number.size() || !std::isfinite(value) || value <= 0)
+      return "'" + std::string(setting) + "' is not a positive number";
+    profile.*(field->value) = value;
+  }
+  return profile;
+}
+
+template <class Profile, class Fields>
+std::string text_of(const Profile& profile, const Fields& fields) {
+  std::ostringstream text;
+  text << profile.name;
+  for (const auto& field : fields) text << ',' << field.name << '=' << profile.*(field.value);
+  return text.str();
+}
+
+}  // namespace
+
+const NodeProfile& node_profile() { return measured_node; }
+
+std::vector<std::string> network_names() { return names_of(networks); }
+std::vector<std::string> storage_names() { return names_of(storages); }
+
+std::variant<NetworkProfile, std::string> network_profile(std::string_view text) {
+  return parse<NetworkProfile>(text, networks, network_fields);
+}
+std::variant<StorageProfile, std::string> storage_profile(std::string_view text) {
+  return parse<StorageProfile>(text, storages, storage_fields);
+}
+
+std::string describe(const NetworkProfile& profile) { return text_of(profile, network_fields); }
+std::string describe(const StorageProfile& profile) { return text_of(profile, storage_fields); }
+
+Duration microseconds(double us) { return Duration{std::llround(us * 1000)}; }
+
+}  // namespace copper::simulation
