@@ -1,12 +1,13 @@
-// copper: the user's command. Asks the rank of a node through its mount and prints the answer. Exit status:
-// 0, 1 when the service does not answer, 2 when refused (an option, or no Copper mount); one line on stderr
-// then.
+// copper: the user's command. Asks the rank of a node through its mount and prints the answer, or simulates.
+// Exit status: 0, 1 when the service does not answer, 2 when refused (an option, or no Copper mount); one
+// line on stderr then.
 #include <CLI/CLI.hpp>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <string>
 
 #include "wrappers/mount_control.h"
+#include "wrappers/simulate/command.h"
 #include "wrappers/tables.h"
 
 namespace copper {
@@ -37,7 +38,7 @@ int run(const CommandOptions& options) {
 
 int main_of(int argc, char** argv) {
   CommandOptions options;
-  CLI::App app("Ask a running Copper.", "copper");
+  CLI::App app("Ask a running Copper, or simulate one.", "copper");
   app.require_subcommand(1);
   auto* status =
       app.add_subcommand("status", "This node's rank, its place in the trees, its cache, what waits");
@@ -46,12 +47,15 @@ int main_of(int argc, char** argv) {
     verb->add_option("-v,--mount", options.mount, "The node's mount directory")->required();
     verb->add_flag("--json", options.json, "The answer as the rank gives it, for programs");
   }
+  SimulateOptions simulate_options;
+  const auto* simulation = add_simulate(app, simulate_options);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);
     return refuse(std::string(error.what()) + " (see copper --help)", 2);
   }
+  if (simulation->parsed()) return simulate(simulate_options);
   options.op = stats->parsed() ? ControlOp::stats : ControlOp::status;
   return run(options);
 }
@@ -64,6 +68,8 @@ int main(int argc, char** argv) {
     return copper::main_of(argc, argv);
   } catch (const copper::Unanswered& unanswered) {
     return copper::refuse(unanswered.what(), unanswered.status());
+  } catch (const copper::Refused& refused) {
+    return copper::refuse(refused.what(), 2);
   } catch (const std::exception& error) {
     return copper::refuse(error.what(), 1);
   }

@@ -26,6 +26,8 @@ MAY_INCLUDE = {
         "service/segment/file_descriptor.h",
         "tree/ports.h",
         "tree/counters.h",
+        # copper simulate
+        "tree/limits.h",
         "tree/simulation",
     },
     "test": {"tree", "service", "fuse_frontend", "wrappers", "test"},

@@ -1,0 +1,85 @@
+#include "wrappers/simulate/comparison.h"
+
+#include <fmt/core.h>
+
+#include <nlohmann/json.hpp>
+
+namespace copper {
+namespace {
+
+using simulation::Figures;
+
+double seconds(Duration d) { return std::chrono::duration<double>(d).count(); }
+
+std::string time_text(Duration d) {
+  const auto s = seconds(d);
+  return s < 1 ? fmt::format("{:.0f} ms", 1e3 * s) : fmt::format("{:.{}f} s", s, s < 100 ? 1 : 0);
+}
+std::string bytes_text(std::uint64_t bytes) {
+  auto value = static_cast<double>(bytes);
+  const char* unit = "B";
+  for (const auto* next : {"kB", "MB", "GB", "TB", "PB"}) {
+    if (value < 1000) break;
+    value /= 1000;
+    unit = next;
+  }
+  return fmt::format("{:.3g} {}", value, unit);
+}
+std::string count_text(std::uint64_t count) {
+  auto text = std::to_string(count);
+  for (auto at = static_cast<int>(text.size()) - 3; at > 0; at -= 3)
+    text.insert(static_cast<std::size_t>(at), ",");
+  return text;
+}
+
+nlohmann::ordered_json figures_json(const Figures& figures) {
+  return {{"finish_s", seconds(figures.finish)},          {"storage_operations", figures.storage_operations},
+          {"storage_bytes", figures.storage_bytes},       {"network_bytes", figures.network_bytes},
+          {"busiest_messages", figures.busiest_messages}, {"busiest_share", figures.busiest_share}};
+}
+
+}  // namespace
+
+std::string comparison_text(const Comparison& comparison) {
+  auto text = fmt::format(
+      "{}: {} processes on each node, each of which thinks for {}\n{}\ncopper: {}\n\n"
+      "{:>6} | {:>8} {:>8} {:>8} {:>8} | {:>8} {:>8} | {:>14} {:>11} {:>10} | {:>8} {:>8} {:>11} {:>5}\n"
+      "{:>6} | {:>8} {:>8} {:>8} {:>8} | {:>8} {:>8} | {:>14} {:>11} {:>10} | {:>8} {:>8} {:>11} {:>5}\n",
+      comparison.trace, comparison.processes, time_text(comparison.thinking), comparison.machine,
+      comparison.service,  //
+      "", "direct", "peer", "peer,", "copper", "lower", "two-tree", "storage operations", "", "", "from",
+      "over", "busiest", "its", "nodes", "", "", "second", "", "bound", "", "direct", "peer", "copper",
+      "storage", "network", "rank's msgs", "CPU");
+  for (const auto& row : comparison.rows)
+    text += fmt::format(
+        "{:>6} | {:>8} {:>8} {:>8} {:>8} | {:>8} {:>8} | {:>14} {:>11} {:>10} | {:>8} {:>8} {:>11} {:>3.0f} "
+        "%\n",
+        row.nodes, time_text(row.direct.finish), time_text(row.peer_first.finish),
+        time_text(row.peer_second.finish), time_text(row.copper.finish), time_text(row.lower_bound),
+        time_text(row.two_tree), count_text(row.direct.storage_operations),
+        count_text(row.peer_first.storage_operations), count_text(row.copper.storage_operations),
+        bytes_text(row.copper.storage_bytes), bytes_text(row.copper.network_bytes),
+        count_text(row.copper.busiest_messages), 100 * row.copper.busiest_share);
+  return text;
+}
+
+std::string comparison_json(const Comparison& comparison) {
+  auto rows = nlohmann::ordered_json::array();
+  for (const auto& row : comparison.rows)
+    rows.push_back({{"nodes", row.nodes},
+                    {"direct", figures_json(row.direct)},
+                    {"peer_first", figures_json(row.peer_first)},
+                    {"peer_second", figures_json(row.peer_second)},
+                    {"copper", figures_json(row.copper)},
+                    {"lower_bound_s", seconds(row.lower_bound)},
+                    {"two_tree_s", seconds(row.two_tree)}});
+  const nlohmann::ordered_json all{{"trace", comparison.trace},
+                                   {"machine", comparison.machine},
+                                   {"service", comparison.service},
+                                   {"processes", comparison.processes},
+                                   {"thinking_s", seconds(comparison.thinking)},
+                                   {"rows", rows}};
+  return all.dump(2, ' ', true, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace copper

@@ -1,0 +1,36 @@
+// What was simulated, by number of nodes, as text, JSON and SVG. Pure: values in, text out.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "tree/simulation/replay/figures.h"
+
+namespace copper {
+
+struct ComparisonRow {
+  std::uint32_t nodes = 1;
+  simulation::Figures direct;
+  simulation::Figures peer_first;
+  simulation::Figures peer_second;
+  simulation::Figures copper;
+  Duration lower_bound{};
+  Duration two_tree{};
+};
+
+struct Comparison {
+  std::string trace;    // its file
+  std::string machine;  // all numbers of its network and storage
+  std::string service;  // how the ranks were set up
+  std::uint32_t processes = 1;
+  Duration thinking{};              // of one process
+  std::vector<ComparisonRow> rows;  // by nodes, ascending
+};
+
+std::string comparison_text(const Comparison& comparison);
+std::string comparison_json(const Comparison& comparison);
+// Seconds over nodes, both axes logarithmic. Needs one row.
+std::string comparison_svg(const Comparison& comparison);
+
+}  // namespace copper
