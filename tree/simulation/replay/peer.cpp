@@ -107,6 +107,7 @@ class Peer {
       if (!requests.empty())
         process.at += random.between(Duration::zero(), job_.skew) + requests.front().think;
     Queue thread;
+    std::vector<bool> read(requests.size());  // files that are not forwarded: by some process of this node
     Ran ran;
     for (;;) {
       Process* first = nullptr;
@@ -117,7 +118,10 @@ class Peer {
       const auto begins = std::max(first->at, thread.free());
       auto work = microseconds(peer_.operation_us * static_cast<double>(operations(request)));
       if (misses(request)) work += fetch(depth, first->next, begins) - begins;
-      if (too_large(request)) work += large_read() * static_cast<Duration::rep>(reads(request));
+      if (too_large(request) && !read[first->next]) {
+        read[first->next] = true;
+        work += large_read() * static_cast<Duration::rep>(reads(request));
+      }
       ran.busy += work;
       first->at = thread.serve(first->at, work);
       ran.finish = std::max(ran.finish, first->at);
@@ -136,9 +140,8 @@ class Peer {
       figures.network_bytes += (job_.nodes - 1) * bytes;
     }
     if (too_large(request)) {
-      const auto all = std::uint64_t{job_.nodes} * job_.processes;
-      figures.storage_operations += 3 * all * reads(request);
-      figures.storage_bytes += all * request.bytes;
+      figures.storage_operations += 3 * std::uint64_t{job_.nodes} * reads(request);
+      figures.storage_bytes += std::uint64_t{job_.nodes} * request.bytes;
     }
   }
 
