@@ -41,20 +41,34 @@ class Simulation::Machine final : Transport, Storage, Clients {
     wake(Cause::doorbell);
   }
   // A message is here.
-  void receives(Envelope envelope) {
+  void receives(std::uint32_t slot) {
     if (whole()) {
-      note(1, number(envelope.from));
-      simulation_.digest_.add(envelope.header);
+      note(1, number(simulation_.envelopes_[slot].from));
+      simulation_.digest_.add(simulation_.envelopes_[slot].header);
     }
-    inbox_.push_back(std::move(envelope));
+    inbox_.push_back(slot);
     wake(Cause::message);
   }
 
  private:
   enum class Debt { waiting, cancelled };
 
+  std::vector<std::pair<Client, Debt>>::iterator find(Client client) {
+    return std::find_if(owed_.begin(), owed_.end(), [&](const auto& owed) { return owed.first == client; });
+  }
+  void pay_off(std::vector<std::pair<Client, Debt>>::iterator owed) {
+    *owed = owed_.back();
+    owed_.pop_back();
+  }
+  Instant& last_arrival(Rank to) {
+    for (auto& [rank, at] : last_arrival_)
+      if (rank == to) return at;
+    return last_arrival_.emplace_back(to, Instant{}).second;
+  }
+
   void owe(Client client) {
-    expect(owed_.emplace(client, Debt::waiting).second, "a client asks one question at a time");
+    expect(find(client) == owed_.end(), "a client asks one question at a time");
+    owed_.emplace_back(client, Debt::waiting);
   }
 
   // ---- turns
@@ -73,7 +87,8 @@ class Simulation::Machine final : Transport, Storage, Clients {
   void turn() {
     const auto now = simulation_.now();
     engine_.turn(now);
-    for (const auto client : cancelled_in_this_turn_) owed_.erase(client);
+    for (const auto client : cancelled_in_this_turn_)
+      if (const auto owed = find(client); owed != owed_.end()) pay_off(owed);
     cancelled_in_this_turn_.clear();
     expect(node_.store().bytes() <= node_.store().bound(), "a store is within its bound");
     if (!inbox_.empty() || !events_.empty() || !loaded_.empty()) wake(Cause::doorbell);
@@ -95,7 +110,7 @@ class Simulation::Machine final : Transport, Storage, Clients {
     }
     envelope.bytes += envelope.payload.size();
     // Between two ranks nothing overtakes.
-    auto& last = last_arrival_[to];
+    auto& last = last_arrival(to);
     last = std::max(last, simulation_.world_.arrives(self_, to, envelope.bytes, simulation_.now()));
     simulation_.queue_.at(last,
                           [&simulation = simulation_, to, slot = simulation_.post(std::move(envelope))] {
@@ -104,7 +119,7 @@ class Simulation::Machine final : Transport, Storage, Clients {
   }
   std::optional<Received> receive() override {
     if (inbox_.empty()) return std::nullopt;
-    auto envelope = std::move(inbox_.front());
+    auto envelope = simulation_.take(inbox_.front());
     inbox_.pop_front();
     takes(Work::message);
     if (!whole()) return Received{envelope.from, std::move(envelope.message)};
@@ -153,17 +168,17 @@ class Simulation::Machine final : Transport, Storage, Clients {
     return event;
   }
   void give_up(Client client) {
-    const auto owed = owed_.find(client);
+    const auto owed = find(client);
     if (owed == owed_.end()) return;
     owed->second = Debt::cancelled;
     cancelled_in_this_turn_.push_back(client);
   }
   // True where the client still wants it.
   bool pay(Client client) {
-    const auto owed = owed_.find(client);
+    const auto owed = find(client);
     expect(owed != owed_.end(), "nobody is answered twice, or without having asked, or after cancelling");
     const bool wanted = owed->second == Debt::waiting;
-    if (wanted) owed_.erase(owed);
+    if (wanted) pay_off(owed);
     return wanted;
   }
   void reply(const Reply& reply, Instant) override {
@@ -192,11 +207,12 @@ class Simulation::Machine final : Transport, Storage, Clients {
   Simulation& simulation_;
   Rank self_;
   std::optional<Instant> wakes_at_;
-  std::unordered_map<Rank, Instant> last_arrival_;
-  std::deque<Envelope> inbox_;
+  // Few at a time: a handful of peers, a question for each process.
+  std::vector<std::pair<Rank, Instant>> last_arrival_;
+  std::deque<std::uint32_t> inbox_;  // envelopes
   std::deque<Loaded> loaded_;
   std::deque<Event> events_;
-  std::unordered_map<Client, Debt> owed_;
+  std::vector<std::pair<Client, Debt>> owed_;
   std::vector<Client> cancelled_in_this_turn_;
   std::optional<Census> census_;  // the one being reported
   Node node_;
@@ -244,10 +260,11 @@ void Simulation::arrive(Rank to, std::uint32_t slot) {
   if (received <= now()) return deliver(to, slot);
   queue_.at(received, [this, to, slot] { deliver(to, slot); });
 }
-void Simulation::deliver(Rank to, std::uint32_t slot) {
-  auto envelope = std::move(envelopes_[slot]);
+void Simulation::deliver(Rank to, std::uint32_t slot) { machine(to).receives(slot); }
+
+Simulation::Envelope Simulation::take(std::uint32_t slot) {
   free_envelopes_.push_back(slot);
-  machine(to).receives(std::move(envelope));
+  return std::move(envelopes_[slot]);
 }
 
 void Simulation::run() {

@@ -74,6 +74,7 @@ class Simulation {
   std::uint32_t post(Envelope envelope);
   void arrive(Rank to, std::uint32_t slot);
   void deliver(Rank to, std::uint32_t slot);
+  Envelope take(std::uint32_t slot);
 
   Machine& machine(Rank rank) const { return *machines_[number(rank)]; }
 
@@ -85,7 +86,7 @@ class Simulation {
   EventQueue queue_;
   Detail detail_;
   Digest digest_;
-  std::vector<Envelope> envelopes_;  // on their way
+  std::vector<Envelope> envelopes_;  // by slot
   std::vector<std::uint32_t> free_envelopes_;
   std::vector<std::unique_ptr<Machine>> machines_;  // by rank
 };

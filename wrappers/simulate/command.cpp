@@ -37,11 +37,18 @@ class ProgressLine {
   std::chrono::steady_clock::time_point next_ = std::chrono::steady_clock::now() + std::chrono::seconds{5};
 };
 
-Trace read_trace(const std::string& path) {
+std::string read_text(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
-  if (!file) throw Refused(path + ": cannot be read");
-  auto parsed = parse_trace(text);
+  try {
+    std::string text{std::istreambuf_iterator<char>(file), {}};
+    if (file) return text;
+  } catch (const std::ios_base::failure&) {  // a directory, for one
+  }
+  throw Refused(path + ": cannot be read");
+}
+
+Trace read_trace(const std::string& path) {
+  auto parsed = parse_trace(read_text(path));
   if (const auto* wrong = std::get_if<std::string>(&parsed)) throw Refused(path + ": " + *wrong);
   auto& trace = std::get<Trace>(parsed);
   if (trace.requests.empty()) throw Refused(path + ": no request in it");
@@ -126,7 +133,8 @@ int simulate(const SimulateOptions& options) {
 
   Comparison comparison;
   comparison.trace = options.trace;
-  comparison.machine = describe(machine.network) + "; " + describe(machine.storage);
+  comparison.network = describe(machine.network);
+  comparison.storage = describe(machine.storage);
   comparison.service = fmt::format("fan-out {}, {} tree{}", options.service.fanout, options.service.trees,
                                    options.service.trees == 1 ? "" : "s");
   comparison.processes = options.processes;

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <array>
 #include <nlohmann/json.hpp>
 
 namespace copper {
@@ -28,8 +29,20 @@ std::string bytes_text(std::uint64_t bytes) {
 std::string count_text(std::uint64_t count) {
   auto text = std::to_string(count);
   for (auto at = static_cast<int>(text.size()) - 3; at > 0; at -= 3)
-    text.insert(static_cast<std::size_t>(at), ",");
+    text.insert(static_cast<std::size_t>(at), 1, ',');
   return text;
+}
+
+std::string line(const std::array<std::string, 14>& cells) {
+  static constexpr std::array widths{6, 8, 8, 8, 8, 8, 8, 22, 13, 10, 8, 8, 11, 5};
+  std::string text;
+  for (std::size_t i = 0; i < cells.size(); ++i)
+    text += fmt::format("{}{:>{}}",
+                        i == 1 || i == 5 || i == 7 || i == 10 ? " | "
+                        : i == 0                              ? ""
+                                                              : " ",
+                        cells[i], widths[i]);
+  return text + "\n";
 }
 
 nlohmann::ordered_json figures_json(const Figures& figures) {
@@ -42,24 +55,21 @@ nlohmann::ordered_json figures_json(const Figures& figures) {
 
 std::string comparison_text(const Comparison& comparison) {
   auto text = fmt::format(
-      "{}: {} processes on each node, each of which thinks for {}\n{}\ncopper: {}\n\n"
-      "{:>6} | {:>8} {:>8} {:>8} {:>8} | {:>8} {:>8} | {:>14} {:>11} {:>10} | {:>8} {:>8} {:>11} {:>5}\n"
-      "{:>6} | {:>8} {:>8} {:>8} {:>8} | {:>8} {:>8} | {:>14} {:>11} {:>10} | {:>8} {:>8} {:>11} {:>5}\n",
-      comparison.trace, comparison.processes, time_text(comparison.thinking), comparison.machine,
-      comparison.service,  //
-      "", "direct", "peer", "peer,", "copper", "lower", "two-tree", "storage operations", "", "", "from",
-      "over", "busiest", "its", "nodes", "", "", "second", "", "bound", "", "direct", "peer", "copper",
-      "storage", "network", "rank's msgs", "CPU");
+      "{}: {} processes on each node, each of which thinks for {}\nnetwork: {}\nstorage: {}\ncopper: {}\n\n",
+      comparison.trace, comparison.processes, time_text(comparison.thinking), comparison.network,
+      comparison.storage, comparison.service);
+  text += line({"", "", "peer", "peer", "", "lower", "", "operations of storage:", "", "", "from", "over",
+                "busiest", "its"});
+  text += line({"nodes", "direct", "first", "second", "copper", "bound", "two-tree", "direct", "peer",
+                "copper", "storage", "network", "rank's msgs", "CPU"});
   for (const auto& row : comparison.rows)
-    text += fmt::format(
-        "{:>6} | {:>8} {:>8} {:>8} {:>8} | {:>8} {:>8} | {:>14} {:>11} {:>10} | {:>8} {:>8} {:>11} {:>3.0f} "
-        "%\n",
-        row.nodes, time_text(row.direct.finish), time_text(row.peer_first.finish),
-        time_text(row.peer_second.finish), time_text(row.copper.finish), time_text(row.lower_bound),
-        time_text(row.two_tree), count_text(row.direct.storage_operations),
-        count_text(row.peer_first.storage_operations), count_text(row.copper.storage_operations),
-        bytes_text(row.copper.storage_bytes), bytes_text(row.copper.network_bytes),
-        count_text(row.copper.busiest_messages), 100 * row.copper.busiest_share);
+    text += line({std::to_string(row.nodes), time_text(row.direct.finish), time_text(row.peer_first.finish),
+                  time_text(row.peer_second.finish), time_text(row.copper.finish), time_text(row.lower_bound),
+                  time_text(row.two_tree), count_text(row.direct.storage_operations),
+                  count_text(row.peer_first.storage_operations), count_text(row.copper.storage_operations),
+                  bytes_text(row.copper.storage_bytes), bytes_text(row.copper.network_bytes),
+                  count_text(row.copper.busiest_messages),
+                  fmt::format("{:.0f} %", 100 * row.copper.busiest_share)});
   return text;
 }
 
@@ -74,7 +84,8 @@ std::string comparison_json(const Comparison& comparison) {
                     {"lower_bound_s", seconds(row.lower_bound)},
                     {"two_tree_s", seconds(row.two_tree)}});
   const nlohmann::ordered_json all{{"trace", comparison.trace},
-                                   {"machine", comparison.machine},
+                                   {"network", comparison.network},
+                                   {"storage", comparison.storage},
                                    {"service", comparison.service},
                                    {"processes", comparison.processes},
                                    {"thinking_s", seconds(comparison.thinking)},

@@ -21,7 +21,8 @@ struct ComparisonRow {
 
 struct Comparison {
   std::string trace;    // its file
-  std::string machine;  // all numbers of its network and storage
+  std::string network;  // its name and all its numbers
+  std::string storage;  // likewise
   std::string service;  // how the ranks were set up
   std::uint32_t processes = 1;
   Duration thinking{};              // of one process

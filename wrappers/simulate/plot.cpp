@@ -15,7 +15,7 @@ constexpr double width = 960;
 constexpr double height = 600;
 constexpr double area_left = 80;
 constexpr double area_right = 740;  // of the area; the legend is beyond
-constexpr double area_top = 60;
+constexpr double area_top = 72;
 constexpr double area_bottom = 530;
 
 struct Curve {
@@ -164,7 +164,9 @@ std::string comparison_svg(const Comparison& comparison) {
   svg += text_at(area_left, 24, "start",
                  fmt::format("{}, {} processes on each node", comparison.trace, comparison.processes),
                  " font-size=\"16\"");
-  svg += text_at(area_left, 44, "start", comparison.machine, " font-size=\"10\" fill=\"#555\"");
+  svg += text_at(area_left, 42, "start", comparison.network + "; " + comparison.service,
+                 " font-size=\"10\" fill=\"#555\"");
+  svg += text_at(area_left, 54, "start", comparison.storage, " font-size=\"10\" fill=\"#555\"");
   svg += axes(comparison, x, y);
   for (const auto& curve : curves()) svg += curve_svg(comparison, curve, x, y);
   svg += legend();
