@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 
 #include "tree/idle_policy.h"
+#include "tree/simulation/simulation.h"
 
 namespace copper::simulation {
 namespace {
@@ -96,6 +97,44 @@ TEST_CASE("a node's network interface takes in no more than its bandwidth, whoev
   CHECK(machine.received(Rank{1}, 1'000'000, at) == at + 100us);
   CHECK(machine.received(Rank{1}, 1'000'000, at) == at + 200us);
   CHECK(machine.received(Rank{2}, 1'000'000, at) == at);
+}
+
+TEST_CASE("a simulated message is there when the receiver's interface has taken it in") {
+  // Everything takes a microsecond, but an interface takes in a payload in 7 ms.
+  class SlowInterfaces final : public World {
+   public:
+    Instant arrives(Rank, Rank, std::size_t, Instant sent) override { return sent + 1us; }
+    Instant received(Rank, std::size_t bytes, Instant arrived) override {
+      return bytes > 1000 ? arrived + 7ms : arrived;
+    }
+    Instant looks(Rank, const Load&, Instant asked) override { return asked + 1us; }
+    Instant loads(Rank, const Loaded&, Instant looked) override { return looked + 1us; }
+    Instant wakes(Rank, Cause, Instant happened) override { return happened + 1us; }
+  };
+  class OneFile final : public SimulatedStorage {
+   public:
+    void begin(const Key&) override {}
+    Loaded look(const Load& load, Instant) override {
+      return {load.key, false, Bytes(nullptr, 5000), 1, for_the_job};
+    }
+    void end(const Key&) override {}
+    std::uint64_t loads() const override { return 1; }
+  };
+  class Asks final : public Application {
+   public:
+    void on_reply(Rank, const Reply& reply) override { bytes += reply.outcome.value->size(); }
+    std::size_t bytes = 0;
+  };
+  SlowInterfaces slow;
+  OneFile file;
+  Asks asks;
+  Simulation simulation(Topology(2, 2, 1), 1 << 20, slow, file, asks, Detail::timing);
+  simulation.ask(Rank{1}, Client{std::uint64_t{1} << 32}, Key::file_block("/f", 0, {}), 0);
+  simulation.run();
+  simulation.check();
+  // Wakes, arrives, wakes, looks, loads, wakes, arrives, is received, wakes.
+  CHECK(simulation.now() == start + 7ms + 8us);
+  CHECK(asks.bytes == 5000);
 }
 
 TEST_CASE("a rank that takes events is busy for the sum of their costs, then sends") {

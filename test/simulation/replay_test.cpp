@@ -159,10 +159,11 @@ TEST_CASE("the predecessor's one thread serves each operation of each process, a
   CHECK(peer(workload, machine(), profile, job(1, 1), Run::second).finish == 200us + 17'700us);
   // Of two processes the second is served after the first, each time.
   CHECK(peer(workload, machine(), profile, job(1, 2), Run::second).finish == 100us + 200us + 35'400us);
-  // A child asks its parent: 7 each way, 3 to send. The parent has the entry at 700 and the file at 29,800.
-  // Two children take 2 x (3 + 100) for it.
+  // A child asks its parent, 2 + 5 each way. The parent has the entry at 600 and hands it to two children in
+  // 2 x 3, so the child is through at 713; it has the file at 700 + 11,400 and hands it over in 2 x (3 +
+  // 100).
   const auto three = peer(workload, machine(), profile, job(3, 1), Run::first);
-  CHECK(three.finish > 29'800us + 206us);
+  CHECK(three.finish == 713us + 17'700us + (700us + 11'400us + 206us + 7us - 713us));
   CHECK(three.storage_operations == 4);
   CHECK(three.network_bytes == 2'000'000);
 }
