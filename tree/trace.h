@@ -58,10 +58,9 @@ struct TraceQuestion {
 struct TraceRequest {
   Duration think{};  // for so long nothing was asked of the mount, since the request before this one
   TraceOp op = TraceOp::lookup;
-  std::uint32_t path = 0;   // index into Trace::paths
-  std::uint32_t block = 0;  // of a read
-  std::vector<TraceQuestion>
-      questions{};  // in the order of asking; none: answered from what the front end held
+  std::uint32_t path = 0;                  // index into Trace::paths
+  std::uint32_t block = 0;                 // of a read
+  std::vector<TraceQuestion> questions{};  // as asked; none: answered from what the front end held
   friend bool operator==(const TraceRequest&, const TraceRequest&) = default;
 };
 

@@ -183,6 +183,7 @@ void Questions::settle(std::uint64_t client, Answered answered) {
   if (found == waiting_.end()) return;
   auto& asked = *found->second;
   waiting_.erase(found);
+  if (!asked.op_) asked.request_.recording().answered(asked.key_, answered.value);
   asked.settle(std::move(answered));
 }
 
@@ -268,6 +269,7 @@ void Questions::watch(Instant now) {
 
 Asked::Asked(Questions& questions, Request& request, Key key, Tag have)
     : questions_(questions), request_(request), key_(std::move(key)), have_(have) {
+  request_.recording().asks(key_);
   questions_.ask(*this);
 }
 
