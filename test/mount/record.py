@@ -181,17 +181,38 @@ class Record(MountTest):
                          ["", "/names", "/names/caf\xe9"])
         self.assertIn("/plain/blocks", [request.path for request in self.below_source(self.trace(0))])
 
-    def test_waiting_for_storage_is_no_thinking(self):
+    def slow(self, path, text):
+        """What the program asks below the source, where storage takes a second to read one file."""
         traces = os.path.join(self.directory(), "traces")
-        text = "import sys; [open(sys.argv[1] + name, 'rb').read(1) for name in ('/plain/one', '/plain/old')]"
         with nodes_on_model(source, count=1, settled=True, options=["--record", traces]) as (self.nodes, storage, place):
-            storage.delay("/plain/one", 1000, "read")
+            storage.delay(path, 1000, "read")
             done = run([PYTHON, "-c", text, self.nodes.path(0, place)])
             self.assertEqual((done.returncode, done.stderr), (0, ""))
-        requests = read_trace(os.path.join(traces, "node0.trace"))
-        reads = [n for n, request in enumerate(requests) if request.op == "read"]
-        self.assertEqual([requests[n].path for n in reads], [place + "/plain/one", place + "/plain/old"])
-        self.assertLess(sum(request.think_s for request in requests[reads[0]:reads[1] + 1]), 0.9)
+        return [request._replace(path=request.path[len(place):])
+                for request in read_trace(os.path.join(traces, "node0.trace")) if request.path.startswith(place)]
+
+    def test_waiting_for_storage_is_no_thinking(self):
+        requests = self.slow("/plain/one", """
+import sys
+for name in ("/plain/one", "/plain/old"):
+    open(sys.argv[1] + name, "rb").read(1)
+""")
+        self.assertEqual([request.path for request in requests if request.op == "read"], ["/plain/one", "/plain/old"])
+        self.assertLess(sum(request.think_s for request in requests), 0.9)
+
+    def test_requests_at_the_same_time_are_recorded_in_the_order_in_which_they_were_sent(self):
+        requests = self.slow("/plain/blocks", """
+import os, sys, threading, time
+file = os.open(sys.argv[1] + "/plain/blocks", os.O_RDONLY)
+os.posix_fadvise(file, 0, 0, os.POSIX_FADV_RANDOM)
+for offset in (0, 500_000):
+    threading.Thread(target=os.pread, args=(file, 1, offset)).start()
+time.sleep(0.4)
+os.stat(sys.argv[1] + "/links")
+""")
+        self.assertEqual([(request.op, request.path, len(request.questions)) for request in requests[-2:]],
+                         [("read", "/plain/blocks", 1), ("lookup", "/links", 1)], "both readers asked for one block")
+        self.assertLess(requests[-1].think_s, 0.1, "a read was under way while the program slept")
 
     def test_a_recording_is_replaced_and_readable_by_its_owner_alone(self):
         with self.recording() as self.nodes:
