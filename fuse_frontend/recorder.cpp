@@ -44,19 +44,9 @@ Recorder::Request* Recorder::find(Number number) {
   return number < first_ ? nullptr : &requests_[static_cast<std::size_t>(number - first_)];
 }
 
-void Recorder::asks(Number number, const Key& key) {
-  const std::lock_guard lock(mutex_);
-  auto* request = find(number);
-  if (request != nullptr && asked_.insert(key).second) request->questions.push_back({key});
-}
-
 void Recorder::answered(Number number, const Key& key, Result<std::uint32_t> bytes) {
   const std::lock_guard lock(mutex_);
-  auto* request = find(number);
-  if (request == nullptr) return;
-  for (auto& question : request->questions) {
-    if (question.key == key && !question.bytes) question.bytes = bytes;
-  }
+  if (auto* request = find(number)) request->questions.push_back({key, bytes});
 }
 
 void Recorder::end(Number number) {
@@ -73,17 +63,15 @@ void Recorder::finish_first() {
   ++first_;
   thought_ += request.think;
   if (request.replied) write(request);
-  for (const auto& question : request.questions) {
-    if (!question.bytes) asked_.erase(question.key);  // it may still be somebody's first
-  }
 }
 
 void Recorder::write(const Request& request) {
   const bool read = request.op == TraceOp::read;
   for (auto n = request.from; n != request.from + request.count; ++n) {
     std::vector<TraceWriter::Question> questions;
-    for (const auto& [key, bytes] : request.questions) {
-      if (bytes && (!read || key.block == n)) questions.push_back({key, *bytes});
+    for (const auto& question : request.questions) {
+      const bool here = !read || question.key.block == n;
+      if (here && asked_.insert(question.key).second) questions.push_back(question);
     }
     const bool first = recorded_.emplace(request.op, request.path, n).second;
     if (!first && !asked_each_time(request.op) && questions.empty()) continue;

@@ -5,8 +5,8 @@
 // the order in which requests were read, each as soon as it and those before it are replied to, and at once:
 // whoever is killed when, the file holds whole lines. Left out: what is under way at the end, questions that
 // nobody waited for until they were answered, and repeats. A repeat is a request that a cold kernel would not
-// have sent again, and that asked the rank nothing new; each key is recorded once, for the request that asked
-// it first.
+// have sent again, and that asked the rank nothing new; each key is recorded once, for the first request that
+// asked it.
 #pragma once
 
 #include <spdlog/logger.h>
@@ -48,21 +48,16 @@ class Recorder {
   friend class Recording;
   using Number = std::uint64_t;  // of a request
 
-  struct Question {
-    Key key;
-    std::optional<Result<std::uint32_t>> bytes{};  // nothing: not answered
-  };
   struct Request {
     TraceOp op;
     std::string path;
     std::uint64_t from;
     std::uint64_t count;
     Duration think;
-    std::vector<Question> questions{};
+    std::vector<TraceWriter::Question> questions{};
     bool replied = false;
   };
 
-  void asks(Number number, const Key& key);
   void answered(Number number, const Key& key, Result<std::uint32_t> bytes);
   void end(Number number);
 
@@ -97,9 +92,7 @@ class Recording {
     if (recorder_ != nullptr) recorder_->end(number_);
   }
 
-  void asks(const Key& key) {
-    if (recorder_ != nullptr) recorder_->asks(number_, key);
-  }
+  // What the request asked, in this order.
   void answered(const Key& key, const Result<Bytes>& value) {
     if (recorder_ == nullptr) return;
     if (value.ok()) {

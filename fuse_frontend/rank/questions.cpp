@@ -269,7 +269,6 @@ void Questions::watch(Instant now) {
 
 Asked::Asked(Questions& questions, Request& request, Key key, Tag have)
     : questions_(questions), request_(request), key_(std::move(key)), have_(have) {
-  request_.recording().asks(key_);
   questions_.ask(*this);
 }
 
