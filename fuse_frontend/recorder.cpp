@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -26,8 +25,8 @@ bool asked_each_time(TraceOp op) { return op == TraceOp::ioctl || op == TraceOp:
 
 Recorder::Recorder(const std::filesystem::path& file, std::shared_ptr<spdlog::logger> log)
     : log_(std::move(log)), file_(::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666)) {
-  if (!file_) throw Refusal("cannot write the recording " + file.string() + ": " + std::strerror(errno));
-  put(writer_.begin({}, {}));
+  const int error = file_ ? put(writer_.begin({}, {})) : errno;
+  if (error != 0) throw Refusal("cannot write the recording " + file.string() + ": " + std::strerror(error));
 }
 
 Recording Recorder::begin(TraceOp op, std::string path, std::uint64_t from, std::uint64_t count) {
@@ -80,13 +79,15 @@ void Recorder::write(const Request& request) {
   }
 }
 
-void Recorder::put(const std::string& text) {
-  if (!file_) return;
+int Recorder::put(const std::string& text) {
+  if (!file_) return 0;
   const auto written = ::write(file_.get(), text.data(), text.size());
+  const int error = written < 0 ? errno : ENOSPC;
   file_bytes_ += text.size();
-  if (written == static_cast<ssize_t>(text.size()) && file_bytes_ < file_bytes_max) return;
-  log_->error("the recording stops: {}", written < 0 ? std::strerror(errno) : "no room for more");
+  if (written == static_cast<ssize_t>(text.size()) && file_bytes_ < file_bytes_max) return 0;
+  log_->error("the recording stops: {}", std::strerror(error));
   file_ = FileDescriptor();
+  return error;
 }
 
 }  // namespace copper

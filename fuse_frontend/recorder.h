@@ -64,7 +64,7 @@ class Recorder {
   Request* find(Number number);
   void finish_first();
   void write(const Request& request);
-  void put(const std::string& text);
+  int put(const std::string& text);  // 0, or the errno that ends the recording
 
   const std::shared_ptr<spdlog::logger> log_;
   std::mutex mutex_;  // guards all below

@@ -219,7 +219,7 @@ class BadInput(MountTest):
 
     def test_the_front_end_refuses_a_recording_that_it_cannot_write(self):
         os.mkdir(self.mount)
-        for path in (self.top, self.top + "/absent/trace", "/dev/null/trace"):
+        for path in (self.top, self.top + "/absent/trace", "/dev/null/trace", "/dev/full"):
             self.refused(self.front_end("--record", path), path)
         for path in (self.mount, self.mount + "/trace", self.run_dir + "/../mnt/trace"):
             self.refused(self.front_end("--record", path), "under the mount")
