@@ -101,9 +101,9 @@ void Lane::serve(std::size_t slot, std::size_t bytes) {
   if (const auto unclaimed = std::exchange(unclaimed_, std::nullopt)) slots_.give_back(*unclaimed);
 }
 
-Request Lane::accept(fuse_req_t request) {
+Request Lane::accept(fuse_req_t request, Recording recording) {
   return Request(request, *std::exchange(unclaimed_, std::nullopt),
-                 {slots_, inbox_, shared_.segment.header()});
+                 {slots_, inbox_, shared_.segment.header()}, std::move(recording));
 }
 
 void Lane::count_request(std::uint32_t opcode) {

@@ -22,6 +22,7 @@
 #include "fuse_frontend/kernel/slots.h"
 #include "fuse_frontend/rank/inbox.h"
 #include "fuse_frontend/rank/questions.h"
+#include "fuse_frontend/recorder.h"
 #include "fuse_frontend/replies/control_replies.h"
 #include "fuse_frontend/view/inodes.h"
 #include "fuse_frontend/view/view.h"
@@ -39,6 +40,7 @@ struct Shared {
   Notifier& notifier;
   ControlReplies& control;
   std::shared_ptr<spdlog::logger> log;
+  Recorder* recorder;  // null: nothing is recorded
 };
 
 class Lane {
@@ -52,7 +54,7 @@ class Lane {
   // For whoever answers a request:
   const Shared& shared() const { return shared_; }
   Questions& questions() { return questions_; }
-  Request accept(fuse_req_t request);  // the one just read; once
+  Request accept(fuse_req_t request, Recording recording = {});  // the one just read; once
   void count(segment::FuseCounter counter) { copper::count(shared_.segment.header(), counter); }
 
   // The directory of a nodeid: ESTALE where the kernel should not know it, ENOTDIR, ENAMETOOLONG.

@@ -2,10 +2,12 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <optional>
 
 #include "fuse_frontend/mount/mountpoint.h"
 #include "fuse_frontend/mount/parent.h"
 #include "fuse_frontend/options.h"
+#include "fuse_frontend/recorder.h"
 #include "service/process.h"
 #include "service/segment/segment.h"
 
@@ -18,11 +20,13 @@ int launch(int argc, char** argv) {
   const auto options = parse_options(argc, argv);
   settle_process(options.process);
   const auto log = open_log(options.process, fmt::format("copper_fuse.node{}", options.node));
+  std::optional<Recorder> recorder;
+  if (!options.record.empty()) recorder.emplace(options.record, log);
   Mountpoint mountpoint(options.mount);
   auto segment = Segment::attach(options.run_dir / fmt::format("node{}", options.node), segment_patience);
   block_signals();
   mountpoint.mount();
-  return keep_mounted(segment, mountpoint, log);
+  return keep_mounted(segment, mountpoint, log, recorder ? &*recorder : nullptr);
 }
 
 }  // namespace

@@ -15,10 +15,15 @@ FrontEndOptions parse_options(int argc, char** argv) {
       ->required()
       ->check(CLI::Range(0, 1 << 20));
   app.add_option("--mount", options.mount, "Directory to mount on")->required();
+  app.add_option("--record", options.record, "Write what the mount is asked to this file, as a trace");
   add_process_options(app, options.process);
   parse_or_exit(app, argc, argv);
-  for (auto* path : {&options.run_dir, &options.mount, &options.process.log_dir}) {
+  for (auto* path : {&options.run_dir, &options.mount, &options.record, &options.process.log_dir}) {
     if (!path->empty()) *path = std::filesystem::absolute(*path);
+  }
+  const auto below = options.record.lexically_normal().lexically_relative(options.mount.lexically_normal());
+  if (!options.record.empty() && *below.begin() != "..") {
+    refuse_option("copper_fuse", "--record: " + options.record.string() + " is under the mount");
   }
   return options;
 }

@@ -12,6 +12,7 @@ struct FrontEndOptions {
   std::filesystem::path run_dir;
   std::uint32_t node = 0;
   std::filesystem::path mount;
+  std::filesystem::path record;  // the trace to write; empty: none
   ProcessOptions process;
 };
 

@@ -96,7 +96,7 @@ bool serve(Segment& segment, int device, const WorkerOptions& options,
   View view(segment.arena().size() / listings_share);
   Notifier notifier(session.get(), header);
   ControlReplies control;
-  const Shared shared{segment, session.get(), device, inodes, view, notifier, control, log};
+  const Shared shared{segment, session.get(), device, inodes, view, notifier, control, log, options.recorder};
   header.mount_state.store(static_cast<std::uint32_t>(segment::MountState::mounted),
                            std::memory_order_release);
   log->info("worker {} serves {} with {} lane(s)", generation, options.mount, header.lanes);

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "fuse_frontend/recorder.h"
 #include "service/segment/segment.h"
 
 namespace copper {
@@ -14,6 +15,7 @@ namespace copper {
 struct WorkerOptions {
   std::string mount;
   std::string device;  // of the mount: "major:minor", for its read-ahead
+  Recorder* recorder;  // null: nothing is recorded
 };
 
 // Serves requests from `fuse_device` (/dev/fuse, mounted) on as many threads as the segment has lanes, until

@@ -16,8 +16,8 @@
 //
 // A PATH is absolute and printable ASCII; %XX stands for any other byte, a space or a percent sign. A read
 // that spans two blocks is two requests, the second without thinking. Each page of a directory's names is a
-// request of its own. A question that several requests waited for belongs to the one that asked first; bytes
-// are 0 where the rank said that what the asker holds is unchanged.
+// request of its own. A question that several requests asked belongs to the first of them; bytes are
+// 0 where the rank said that what the asker holds is unchanged.
 //
 // Pure text and values: no file is opened here.
 #pragma once
@@ -58,10 +58,9 @@ struct TraceQuestion {
 struct TraceRequest {
   Duration think{};  // for so long nothing was asked of the mount, since the request before this one
   TraceOp op = TraceOp::lookup;
-  std::uint32_t path = 0;   // index into Trace::paths
-  std::uint32_t block = 0;  // of a read
-  std::vector<TraceQuestion>
-      questions{};  // in the order of asking; none: answered from what the front end held
+  std::uint32_t path = 0;                  // index into Trace::paths
+  std::uint32_t block = 0;                 // of a read
+  std::vector<TraceQuestion> questions{};  // as asked; none: answered from what the front end held
   friend bool operator==(const TraceRequest&, const TraceRequest&) = default;
 };
 

@@ -23,13 +23,14 @@ Start Copper: files below / appear, read-only and cached, below the mount direct
   -b, --cores LIST            cores for Copper's processes, e.g. 0-1,4
   -s, --sleep SECONDS         wait this long after Copper is ready (default 0)
       --cache-bytes BYTES     memory for the cache of each node
+      --record DIR            write what node i's mount is asked, as a trace, to DIR/node<i>.trace
       --ready-seconds S       give up when a node's mount does not answer within S seconds (default 30)
   -h, --help                  this text
 END
 }
 
 # ---- options ----
-nodes=1 mount='' log_base='' freshness='' trees='' level='' type='' cores='' pause=0 cache='' patience=30
+nodes=1 mount='' log_base='' freshness='' trees='' level='' type='' cores='' pause=0 cache='' record='' patience=30
 
 want_number() { # name value low high
   [[ $2 =~ ^[0-9]{1,18}$ ]] && ((10#$2 >= $3 && 10#$2 <= $4)) || refuse "$1 must be a number from $3 to $4, not '$2'"
@@ -45,7 +46,7 @@ while (($#)); do
   esac
   case $option in
     --nodes | -[vdETltbs] | --mount | --log-dir-base | --md-enoent-ttl-ms | --trees | --log-level | --log-type | --cores | \
-      --sleep | --cache-bytes | --ready-seconds)
+      --sleep | --cache-bytes | --record | --ready-seconds)
       (($#)) && [[ -n $1 ]] || refuse "option $option needs a value (see -h)"
       ;;
     *) refuse "unknown option $option (see -h)" ;;
@@ -68,6 +69,7 @@ while (($#)); do
       ;;
     -s | --sleep) want_number "$option" "$1" 0 86400 && pause=$((10#$1)) ;;
     --cache-bytes) want_number "$option" "$1" 16777216 17592186044416 && cache=$1 ;;
+    --record) record=$1 ;;
     --ready-seconds) want_number "$option" "$1" 1 3600 && patience=$((10#$1)) ;;
   esac
   shift
@@ -80,7 +82,10 @@ done
 default_parent=/tmp/${USER:-$(id -un)}
 mount=$(mount_path "${mount:-$default_parent/copper}") || exit
 log_base=$(realpath -m -- "${log_base:-${HOME:-/}/copper-logs}")
-[[ $log_base != "$mount" && $log_base != "$mount"/* ]] || refuse "the log directory $log_base is under the mount $mount"
+[[ -n $record ]] && record=$(realpath -m -- "$record")
+for name in "log:$log_base" "record:$record"; do
+  [[ ${name#*:} != "$mount" && ${name#*:} != "$mount"/* ]] || refuse "the ${name%%:*} directory ${name#*:} is under the mount $mount"
+done
 
 # A colon-separated list without what lies under the mount.
 without_mount() {
@@ -174,6 +179,10 @@ run_dir=$runs/$run_job run_mount=$mount run_nodes=$nodes run_job_dir=$log_base/$
 run_made=("${directories[@]}") run_processes=("$$ $(start_time $$) launch")
 logs=$run_job_dir/logs
 mkdir -p -- "$logs" 2>/dev/null || refuse "cannot make the log directory $logs"
+if [[ -n $record ]]; then
+  mkdir -p -- "$record" 2>/dev/null || refuse "cannot make the record directory $record"
+  [[ -w $record ]] || refuse "the record directory $record is not writable"
+fi
 if ! { mkdir -- "$run_dir" && write_record && mkfifo -- "$run_dir/events"; } 2>/dev/null; then
   rm -rf -- "$run_dir"
   refuse "cannot write to $run_dir: /dev/shm is full"
@@ -212,7 +221,8 @@ keep() { # name command...
   run_processes+=("$pid $(start_time $pid) keeper")
 }
 for ((i = 0; i < nodes; ++i)); do
-  keep "copper_fuse.node$i" "$front_end" "${both[@]}" --node "$i" --mount "$(node_mount "$mount" "$nodes" "$i")"
+  keep "copper_fuse.node$i" "$front_end" "${both[@]}" --node "$i" --mount "$(node_mount "$mount" "$nodes" "$i")" \
+    ${record:+--record "$record/node$i.trace"}
 done
 keep copper_service "${launcher[@]}" -n "$nodes" "$service" "${both[@]}" --nodes "$nodes" --mount "$mount" \
   --ready-seconds "$patience" ${freshness:+-E "$freshness"} ${trees:+-T "$trees"} ${cache:+--cache-bytes "$cache"}

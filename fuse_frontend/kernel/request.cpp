@@ -2,6 +2,7 @@
 #include "fuse_frontend/kernel/request.h"
 
 #include <thread>
+#include <utility>
 
 #include "fuse_frontend/count.h"
 #include "fuse_frontend/rank/questions.h"
@@ -12,7 +13,8 @@ namespace copper {
 // touches `request`, and the lane first waits for a running interruption to have lost
 // (fuse_req_interrupt_func does so).
 struct Request::Debt : std::enable_shared_from_this<Debt> {
-  Debt(fuse_req_t raw, std::size_t number, const Place& at) : request(raw), slot(number), place(at) {}
+  Debt(fuse_req_t raw, std::size_t number, const Place& at, Recording recorded)
+      : request(raw), slot(number), place(at), recording(std::move(recorded)) {}
 
   const fuse_req_t request;
   const std::size_t slot;
@@ -23,10 +25,11 @@ struct Request::Debt : std::enable_shared_from_this<Debt> {
   bool interruptible = false;
   bool interrupted_early = false;
   Asked* waits_for = nullptr;
+  Recording recording;  // until the debt ends, shortly after the reply
 };
 
-Request::Request(fuse_req_t request, std::size_t slot, const Place& place)
-    : debt_(std::make_shared<Debt>(request, slot, place)) {}
+Request::Request(fuse_req_t request, std::size_t slot, const Place& place, Recording recording)
+    : debt_(std::make_shared<Debt>(request, slot, place, std::move(recording))) {}
 
 Request::~Request() {
   if (!debt_) return;
@@ -57,6 +60,8 @@ bool Request::waits_for(Asked& asked) {
   }
   return !debt.paid.load(std::memory_order_acquire);
 }
+
+Recording& Request::recording() { return debt_->recording; }
 
 void Request::waits_no_more() { debt_->waits_for = nullptr; }
 

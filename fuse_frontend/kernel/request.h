@@ -18,6 +18,7 @@
 #include "fuse_frontend/kernel/fuse.h"
 #include "fuse_frontend/kernel/slots.h"
 #include "fuse_frontend/rank/inbox.h"
+#include "fuse_frontend/recorder.h"
 #include "service/segment/layout.h"
 #include "tree/result.h"
 
@@ -32,7 +33,7 @@ class Request {
     Inbox& inbox;
     segment::Header& header;  // for the counters
   };
-  Request(fuse_req_t request, std::size_t slot, const Place& place);
+  Request(fuse_req_t request, std::size_t slot, const Place& place, Recording recording);
   Request(Request&&) noexcept = default;
   Request& operator=(Request&&) = delete;
   ~Request();
@@ -45,6 +46,8 @@ class Request {
   bool bytes(std::span<const iovec> pieces);
   bool filesystem(const struct statvfs& filesystem);
   bool control(std::span<const std::byte> out);
+
+  Recording& recording();
 
  private:
   friend class Asked;

@@ -7,14 +7,17 @@
 #include <memory>
 
 #include "fuse_frontend/mount/mountpoint.h"
+#include "fuse_frontend/recorder.h"
 #include "service/segment/segment.h"
 
 namespace copper {
 
 // Forks the worker and stays until a signal asks for the end (0), someone else unmounted (0), or the worker
 // died (1). Unmounts, ends the worker, and returns the exit status. Single-threaded, with SIGTERM, SIGINT,
-// SIGHUP and SIGCHLD blocked since before the mount was made (block_signals).
-int keep_mounted(Segment& segment, Mountpoint& mountpoint, const std::shared_ptr<spdlog::logger>& log);
+// SIGHUP and SIGCHLD blocked since before the mount was made (block_signals). `recorder`: null where nothing
+// is recorded.
+int keep_mounted(Segment& segment, Mountpoint& mountpoint, const std::shared_ptr<spdlog::logger>& log,
+                 Recorder* recorder);
 
 void block_signals();
 

@@ -183,6 +183,7 @@ void Questions::settle(std::uint64_t client, Answered answered) {
   if (found == waiting_.end()) return;
   auto& asked = *found->second;
   waiting_.erase(found);
+  if (!asked.op_) asked.request_.recording().answered(asked.key_, answered.value);
   asked.settle(std::move(answered));
 }
 

@@ -3,7 +3,9 @@
 // permissions).
 #include "fuse_frontend/replies/operations.h"
 
+#include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "fuse_frontend/replies/control_ioctl.h"
 #include "fuse_frontend/replies/lookup.h"
@@ -15,6 +17,23 @@ namespace copper {
 namespace {
 
 Lane& here(fuse_req_t request) { return static_cast<Lanes*>(fuse_req_userdata(request))->here(); }
+
+// The request's place in the recording, where there is a recorder. `name`: of a lookup.
+Recording recording(const Lane& lane, TraceOp op, fuse_ino_t id, const char* name = nullptr,
+                    std::uint64_t from = 0, std::uint64_t count = 1) {
+  const auto& shared = lane.shared();
+  if (shared.recorder == nullptr) return {};
+  const auto path = shared.inodes.path(id);
+  if (!path.ok()) return {};
+  return shared.recorder->begin(op, name == nullptr ? *path : join_path(*path, name), from, count);
+}
+
+Recording recording_of_read(const Lane& lane, fuse_ino_t id, std::size_t size, off_t offset) {
+  const auto begin = static_cast<std::uint64_t>(offset);
+  const auto first = begin / limits::block_bytes;
+  const auto last = (begin + std::clamp(size, std::size_t{1}, limits::block_bytes) - 1) / limits::block_bytes;
+  return recording(lane, TraceOp::read, id, nullptr, first, last - first + 1);
+}
 
 void init(void*, fuse_conn_info* connection) {
   constexpr unsigned wanted = FUSE_CAP_ASYNC_READ | FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_AUTO_INVAL_DATA |
@@ -28,7 +47,7 @@ void init(void*, fuse_conn_info* connection) {
 
 void on_lookup(fuse_req_t request, fuse_ino_t parent, const char* name) {
   auto& lane = here(request);
-  lookup(lane, lane.accept(request), parent, name);
+  lookup(lane, lane.accept(request, recording(lane, TraceOp::lookup, parent, name)), parent, name);
 }
 
 void on_forget(fuse_req_t request, fuse_ino_t id, std::uint64_t lookups) {
@@ -44,12 +63,12 @@ void on_forget_multi(fuse_req_t request, std::size_t count, fuse_forget_data* fo
 
 void on_getattr(fuse_req_t request, fuse_ino_t id, fuse_file_info*) {
   auto& lane = here(request);
-  getattr(lane, lane.accept(request), id);
+  getattr(lane, lane.accept(request, recording(lane, TraceOp::getattr, id)), id);
 }
 
 void on_readlink(fuse_req_t request, fuse_ino_t id) {
   auto& lane = here(request);
-  readlink(lane, lane.accept(request), id);
+  readlink(lane, lane.accept(request, recording(lane, TraceOp::readlink, id)), id);
 }
 
 // The kernel asks once, and then opens without us, with its caches kept.
@@ -57,35 +76,34 @@ void on_open(fuse_req_t request, fuse_ino_t, fuse_file_info*) { fuse_reply_err(r
 
 void on_read(fuse_req_t request, fuse_ino_t id, std::size_t size, off_t offset, fuse_file_info*) {
   auto& lane = here(request);
-  read(lane, lane.accept(request), id, size, offset);
+  read(lane, lane.accept(request, recording_of_read(lane, id, size, offset)), id, size, offset);
 }
 
+template <bool plus>
 void on_readdir(fuse_req_t request, fuse_ino_t id, std::size_t size, off_t offset, fuse_file_info*) {
   auto& lane = here(request);
-  readdir(lane, lane.accept(request), id, std::min(size, limits::block_bytes), offset, false);
-}
-
-void on_readdirplus(fuse_req_t request, fuse_ino_t id, std::size_t size, off_t offset, fuse_file_info*) {
-  auto& lane = here(request);
-  readdir(lane, lane.accept(request), id, std::min(size, limits::block_bytes), offset, true);
+  auto recorded = recording(lane, TraceOp::readdir, id, nullptr, static_cast<std::uint64_t>(offset));
+  readdir(lane, lane.accept(request, std::move(recorded)), id, std::min(size, limits::block_bytes), offset,
+          plus);
 }
 
 void on_statfs(fuse_req_t request, fuse_ino_t id) {
   auto& lane = here(request);
-  statfs(lane, lane.accept(request), id);
+  statfs(lane, lane.accept(request, recording(lane, TraceOp::statfs, id)), id);
 }
 
 void on_ioctl(fuse_req_t request, fuse_ino_t id, unsigned command, void*, fuse_file_info*, unsigned flags,
               const void* in, std::size_t in_bytes, std::size_t out_bytes) {
+  auto& lane = here(request);
   control::Exchange exchange;
   if (id != root_nodeid || (flags & FUSE_IOCTL_DIR) == 0 ||
       command != static_cast<unsigned>(control::request) || in == nullptr || in_bytes != sizeof exchange ||
       out_bytes != sizeof exchange) {
+    const auto recorded = recording(lane, TraceOp::ioctl, id);
     fuse_reply_err(request, ENOTTY);
     return;
   }
   std::memcpy(&exchange, in, sizeof exchange);
-  auto& lane = here(request);
   control_ioctl(lane, lane.accept(request), exchange);
 }
 
@@ -100,8 +118,8 @@ constexpr fuse_lowlevel_ops make_table() {
   table.open = on_open;
   table.opendir = on_open;
   table.read = on_read;
-  table.readdir = on_readdir;
-  table.readdirplus = on_readdirplus;
+  table.readdir = on_readdir<false>;
+  table.readdirplus = on_readdir<true>;
   table.statfs = on_statfs;
   table.ioctl = on_ioctl;
   return table;

@@ -57,7 +57,7 @@ class BadInput(MountTest):
         self.refused([STOP, "--frobnicate"], "--frobnicate")
 
     def test_launch_refuses_options_without_their_value(self):
-        for option in ("-v", "-d", "-E", "-l", "-t", "-b", "-s", "--nodes"):
+        for option in ("-v", "-d", "-E", "-l", "-t", "-b", "-s", "--nodes", "--record"):
             self.refused([LAUNCH, option], option)
         self.refused([STOP, "-v"], "-v")
 
@@ -86,6 +86,25 @@ class BadInput(MountTest):
         os.mkdir(locked, 0o555)
         self.refused([*command, os.path.join(locked, "mnt")], "not writable", user=user)
         self.refused([*command, locked], "not writable", user=user)
+
+    def test_launch_refuses_a_record_directory_that_cannot_be(self):
+        file = os.path.join(self.top, "file")
+        with open(file, "w", encoding="utf-8"):
+            pass
+        for directory in (file, file + "/below"):
+            self.refused(self.launch("--record", directory), directory, "record")
+        for directory in (self.mount, self.mount + "/node0", self.mount + "/../mnt/traces"):
+            self.refused(self.launch("--record", directory), "record", "under the mount")
+        self.refused(self.launch("--record", ""), "--record")
+
+    def test_launch_refuses_a_record_directory_that_is_not_writable(self):
+        locked = os.path.join(self.top, "locked")
+        os.mkdir(locked, 0o555)
+        if ROOT:
+            os.chown(self.top, ORDINARY_USER, ORDINARY_USER)
+        user = ORDINARY_USER if ROOT else None
+        self.refused(self.launch("--record", locked), locked, "not writable", user=user)
+        self.refused(self.launch("--record", locked + "/below"), locked, "cannot make", user=user)
 
     def test_launch_refuses_a_mount_that_is_in_use(self):
         with Nodes(2, directory=self.directory()) as self.nodes:
@@ -197,6 +216,13 @@ class BadInput(MountTest):
         for option, values in (("--node", ("x", "-1")), ("-l", ("6", "x")), ("-t", ("nowhere",))):
             for value in values:
                 self.refused([*self.front_end(), option, value], option.lstrip("-"))
+
+    def test_the_front_end_refuses_a_recording_that_it_cannot_write(self):
+        os.mkdir(self.mount)
+        for path in (self.top, self.top + "/absent/trace", "/dev/null/trace", "/dev/full"):
+            self.refused(self.front_end("--record", path), path)
+        for path in (self.mount, self.mount + "/trace", self.run_dir + "/../mnt/trace"):
+            self.refused(self.front_end("--record", path), "under the mount")
 
     def test_the_front_end_refuses_a_mount_directory_that_is_not_there(self):
         self.refused(self.front_end(), self.mount)

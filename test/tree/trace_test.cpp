@@ -2,6 +2,10 @@
 #include "tree/trace.h"
 
 #include <catch2/catch.hpp>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 
 #include "tree/limits.h"
 
@@ -204,6 +208,35 @@ TEST_CASE("what comes too early is refused") {
   CHECK(refusal("copper-trace 1\n0 lookup 0 0\n") == "line 2: no path has the number 0 yet");
   CHECK(refusal("copper-trace 1\ndistinct a\n") == "line 2: not a path: 'a'");
   CHECK(refusal("copper-trace 1\ndistinct /a b\n") == "line 2: more than belongs there: 'b'");
+}
+
+TEST_CASE("the traces that are kept are read, and written as they are") {
+  const auto* source = std::getenv("COPPER_SOURCE");
+  if (source == nullptr) {
+    WARN("COPPER_SOURCE does not say where they are");
+    return;
+  }
+  int read = 0;
+  for (const auto& file : std::filesystem::directory_iterator(std::string(source) + "/test/traces")) {
+    if (file.path().extension() != ".trace") continue;
+    INFO(file.path());
+    std::ifstream stream(file.path());
+    const std::string text(std::istreambuf_iterator<char>(stream), {});
+    const auto trace = parsed(text);
+    TraceWriter writer;
+    auto again = writer.begin(trace.comments, trace.distinct);
+    for (const auto& request : trace.requests) {
+      std::vector<TraceWriter::Question> questions;
+      for (const auto& [kind, path, block, bytes, error] : request.questions) {
+        questions.push_back({{kind, trace.paths[path], block, {}}, bytes});
+        if (error != 0) questions.back().bytes = Errno{error};
+      }
+      again += writer.request(request.think, request.op, trace.paths[request.path], request.block, questions);
+    }
+    CHECK((again == text));  // not printed: it is long
+    ++read;
+  }
+  CHECK(read >= 3);
 }
 
 TEST_CASE("no byte of a trace that is changed or cut off does harm") {
