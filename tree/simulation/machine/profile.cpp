@@ -20,18 +20,20 @@ const std::array networks{
 };
 
 const std::array storages{
-    // Aurora's Lustre: 650 GB/s published. One thread of a client gets some 2,000 metadata operations a
-    // second,
-    // a metadata server gives some 400,000 stats a second (Dell's published mdtest figures for Lustre 2.5 to
-    // 2.7; there are none for this one). To hold against it: `import torch` by 12 processes on a node,
-    // published
-    // by Argonne, took 120 s on 2,048 nodes, by its 1,404 files some 340,000 operations a second; but 79 s on
-    // 128 and 120 s on 1,024 nodes, which no constant rate explains. So for some hundred nodes this is kinder
-    // to reading directly than those runs were. data_us, reads_per_s and client_gb_per_s are assumed;
-    // client_operations is Lustre's default max_rpcs_in_flight.
-    StorageProfile{"lustre-flare", 500, 400e3, 500, 2e6, 650, 5, 8},
+    // Aurora's Lustre: 650 GB/s published. Argonne published `import torch` by 12 processes on a node,
+    // reading
+    // directly: 1.5 s on 32 nodes, some 5,000 operations one after the other (1,404 files opened and read,
+    // 555
+    // absent names) and thinking, which makes 200 us each; and 120 s on 2,048 nodes, which makes 340,000
+    // opens a
+    // second in all. A metadata server gives 400,000 to 540,000 stats a second by Dell's published mdtest
+    // figures
+    // for Lustre 2.5 to 2.7. But 79 s on 128 and 120 s on 1,024 nodes no constant rate explains
+    // (docs/measurements.md). reads_per_s and client_gb_per_s are assumed; client_operations is Lustre's
+    // default max_rpcs_in_flight.
+    StorageProfile{"lustre-flare", 200, 400e3, 200, 2e6, 650, 5, 8},
     // Frontier's: 10 TB/s and 2 million random reads a second from its flash, published; the rest as above.
-    StorageProfile{"lustre-orion", 500, 400e3, 500, 2e6, 10'000, 5, 8},
+    StorageProfile{"lustre-orion", 200, 400e3, 200, 2e6, 10'000, 5, 8},
     // A laptop's solid state disk, its caches cold: assumed.
     StorageProfile{"laptop", 50, 100e3, 80, 100e3, 2, 2, 32},
 };
