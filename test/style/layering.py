@@ -29,6 +29,7 @@ MAY_INCLUDE = {
         # copper simulate
         "tree/limits.h",
         "tree/simulation",
+        "tree/trace.h",
     },
     "test": {"tree", "service", "fuse_frontend", "wrappers", "test"},
 }

@@ -13,6 +13,7 @@
 #include "tree/simulation/replay/bounds.h"
 #include "tree/simulation/replay/direct.h"
 #include "tree/simulation/replay/peer.h"
+#include "tree/trace.h"
 #include "wrappers/simulate/comparison.h"
 
 namespace copper {
