@@ -6,13 +6,14 @@
 #include <atomic>
 #include <csignal>
 #include <cstdio>
+#include <functional>
 #include <iostream>
 
 #include "service/arena.h"
 #include "service/cache_memory.h"
 #include "service/idle.h"
-#include "service/mpi_job.h"
-#include "service/mpi_transport.h"
+#include "service/mpi/job.h"
+#include "service/mpi/transport.h"
 #include "service/options.h"
 #include "service/process.h"
 #include "service/report.h"
@@ -162,21 +163,24 @@ int serve(const ServiceOptions& options, MpiJob& job, Segment& segment) {
   const auto names = node_names(options, job);
   const auto log =
       open_log(options.process, fmt::format("copper_service.{}.{}", job.hosts()[job.rank()], job.rank()));
-  log->info("rank {} of {} on {}, {} tree(s) of fan-out {}, cache {} bytes", job.rank(), job.size(),
-            names[job.rank()], options.trees, options.fanout, options.cache_bytes);
+  log->info("rank {} of {} on {}, {} tree(s) of fan-out {}, {} for blocks, publishes {}, cache {} bytes",
+            job.rank(), job.size(), names[job.rank()], options.trees, options.fanouts.control,
+            options.fanouts.bulk, name_of(options.publish), options.cache_bytes);
 
   segment.header().freshness_ms.store(static_cast<std::uint64_t>(options.freshness.count()),
                                       std::memory_order_relaxed);
 
   Arena arena(segment);
-  Node node(Rank{job.rank()}, Topology(job.size(), options.fanout, options.trees),
-            NodeOptions{.store_bytes = options.cache_bytes});
+  const Topology topology(job.size(), options.fanouts, options.trees);
+  Node node(Rank{job.rank()}, topology,
+            NodeOptions{.store_bytes = options.cache_bytes, .publish = options.publish});
   arena.scan([&](Key key, Bytes bytes, Tag tag) {
     const bool immutable = key.kind == Kind::block || key.block > 0;
     node.adopt(std::move(key), Outcome{std::move(bytes), tag, immutable ? Instant::max() : started});
   });
   CacheMemory memory(arena, node);
-  MpiTransport transport(memory, node.counters());
+  MpiTransport transport(job, topology, memory, node.counters(),
+                         [&log](const std::string& line) { log->warn("{}", line); });
   PosixStorage storage({.freshness = options.freshness, .mounts = copper_mounts(options)}, memory,
                        [&segment] { segment.ring_service(); });
   RingClients clients(segment, arena, memory, node.counters());
@@ -191,6 +195,18 @@ int serve(const ServiceOptions& options, MpiJob& job, Segment& segment) {
   job.leave(status, leaving_patience);
 }
 
+// One rank's refusal is everybody's: nobody waits for a rank that never starts.
+void together(const MpiJob& job, const std::function<void()>& begin) {
+  bool begun = false;
+  try {
+    begin();
+    begun = true;
+  } catch (const Refusal& refusal) {
+    std::cerr << "copper_service: " << refusal.what() << '\n';
+  }
+  if (!job.all(begun)) job.leave(2, leaving_patience);
+}
+
 int launch(int argc, char** argv) {
   const auto options = parse_options(argc, argv);
   if (options.print_mpi) {
@@ -200,14 +216,11 @@ int launch(int argc, char** argv) {
   settle_process(options.process);
   leave_on_signals();
   MpiJob job(argc, argv);
+  together(job, [&] {
+    if (!options.groups.empty()) job.group_hosts(options.groups);
+  });
   std::optional<Segment> segment;
-  try {
-    segment = own_segment(options, job);
-  } catch (const Refusal& refusal) {
-    std::cerr << "copper_service: " << refusal.what() << '\n';
-  }
-  // One rank's refusal is everybody's: nobody waits for a rank that never starts.
-  if (!job.all(segment.has_value())) job.leave(2, leaving_patience);
+  together(job, [&] { segment = own_segment(options, job); });
   return serve(options, job, *segment);
 }
 

@@ -59,7 +59,6 @@ ServiceOptions parse_options(int argc, char** argv) {
   ServiceOptions options;
   std::uint32_t freshness_ms = 2000;
   std::uint32_t ready_s = 30;
-  std::string cores;
   CLI::App app("One rank of Copper's companion job: the node's cache and its place in the trees.",
                "copper_service");
   app.add_flag("--mpi", options.print_mpi, "Print which MPI this is linked to (mpich or openmpi) and exit");
@@ -74,9 +73,17 @@ ServiceOptions parse_options(int argc, char** argv) {
   app.add_option("-T,--trees", options.trees, "Trees; each directory belongs to one")
       ->check(CLI::Range(1u, limits::trees_max))
       ->capture_default_str();
-  app.add_option("--fanout", options.fanout, "Children of a rank")
+  app.add_option("--fanout", options.fanouts.control, "Children of a rank: questions, answers, publications")
       ->check(CLI::Range(1u, limits::fanout_max))
       ->capture_default_str();
+  app.add_option("--bulk-fanout", options.fanouts.bulk, "Children of a rank: blocks of files")
+      ->check(CLI::Range(1u, limits::fanout_max))
+      ->capture_default_str();
+  app.add_option("--publish", options.publish,
+                 "What goes to all nodes unasked: all, asked (nothing) or auto (what is shared)")
+      ->transform(CLI::CheckedTransformer(publish_policies()))
+      ->default_str("auto");
+  app.add_option("--groups", options.groups, "File with lines `host group`: hosts of a group are neighbours");
   app.add_option("--cache-bytes", options.cache_bytes, "Memory for cached data on this node")
       ->transform(CLI::AsSizeValue(false))
       ->check(CLI::Range(std::uint64_t{16} << 20, std::uint64_t{1} << 44));
@@ -90,6 +97,7 @@ ServiceOptions parse_options(int argc, char** argv) {
   parse_or_exit(app, argc, argv);
   if (!options.process.log_dir.empty())
     options.process.log_dir = std::filesystem::absolute(options.process.log_dir);
+  if (!options.groups.empty()) options.groups = std::filesystem::absolute(options.groups);
   options.freshness = std::chrono::milliseconds{freshness_ms};
   options.ready_patience = std::chrono::seconds{ready_s};
   if (options.print_mpi) return options;
@@ -98,6 +106,7 @@ ServiceOptions parse_options(int argc, char** argv) {
   }
   options.mount = resolved(options.mount);
   options.run_dir = std::filesystem::absolute(options.run_dir);
+  if (!options.groups.empty()) options.groups = std::filesystem::absolute(options.groups);
   if (options.cache_bytes == 0) options.cache_bytes = default_cache_bytes(std::max(options.nodes, 1u));
   return options;
 }

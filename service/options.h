@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "service/process.h"
+#include "tree/sharing.h"
+#include "tree/topology.h"
 
 namespace copper {
 
@@ -18,7 +20,9 @@ struct ServiceOptions {
   std::string mount;
   std::chrono::milliseconds freshness{2000};
   std::uint32_t trees = 1;
-  std::uint32_t fanout = 8;
+  Fanouts fanouts;
+  PublishPolicy publish = PublishPolicy::automatic;
+  std::filesystem::path groups;   // empty: hosts stand by their names only
   std::uint64_t cache_bytes = 0;  // 0: default_cache_bytes()
   std::uint32_t lanes = 2;
   ProcessOptions process;

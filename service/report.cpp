@@ -47,15 +47,23 @@ std::string Report::status(const Engine& engine, Instant now) const {
                     {"ranks", topology.ranks()},
                     {"host", names_.at(number(node.self()))},
                     {"trees", topology.trees()},
-                    {"fanout", topology.fanout()},
+                    {"fanout", topology.fanout(Shape::control)},
+                    {"bulk_fanout", topology.fanout(Shape::bulk)},
+                    {"publish", name_of(node.publish_policy())},
                     {"parent", ordered_json::array()},
-                    {"children", ordered_json::array()}};
+                    {"children", ordered_json::array()},
+                    {"bulk_parent", ordered_json::array()},
+                    {"bulk_children", ordered_json::array()}};
   for (std::uint32_t t = 0; t < topology.trees(); ++t) {
-    const auto parent = topology.parent(node.self(), Tree{t});
-    json["parent"].push_back(parent ? ordered_json(number(*parent)) : ordered_json(nullptr));
-    auto children = ordered_json::array();
-    for (const auto child : topology.children(node.self(), Tree{t})) children.push_back(number(child));
-    json["children"].push_back(std::move(children));
+    for (const auto& [shape, prefix] : {std::pair{Shape::control, ""}, std::pair{Shape::bulk, "bulk_"}}) {
+      const auto parent = topology.parent(node.self(), Tree{t}, shape);
+      json[std::string(prefix) + "parent"].push_back(parent ? ordered_json(number(*parent))
+                                                            : ordered_json(nullptr));
+      auto children = ordered_json::array();
+      for (const auto child : topology.children(node.self(), Tree{t}, shape))
+        children.push_back(number(child));
+      json[std::string(prefix) + "children"].push_back(std::move(children));
+    }
   }
   json["uptime_s"] = std::chrono::duration_cast<std::chrono::seconds>(now - started_).count();
   json["cache"] = ordered_json{{"store_bytes", node.store().bytes()},

@@ -15,7 +15,7 @@ configure() {
 configure mpich
 cmake --build build/test-mpich
 configure openmpi
-cmake --build build/test-openmpi --target copper copper_fuse copper_service copper_storage_model mpi_transport
+cmake --build build/test-openmpi --target copper copper_fuse copper_service copper_storage_model mpi_transport mpi_relay mpi_damage bulk_bench
 
 status=0
 run() {

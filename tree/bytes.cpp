@@ -1,15 +1,36 @@
 #include "tree/bytes.h"
 
 #include <xxhash.h>
+#ifdef COPPER_XXHASH_DISPATCH
+#include <xxh_x86dispatch.h>  // the widest vectors that this processor has: XXH3_64bits() is that one from here
+#endif
 
 #include <algorithm>
 
-namespace copper {
+#include "tree/assert.h"
 
-Tag tag_of(std::span<const std::byte> bytes) {
-  const Tag tag = XXH3_64bits(bytes.data(), bytes.size());
-  return tag != 0 ? tag : 1;  // zero is taken: "none"
+namespace copper {
+namespace {
+
+Tag as_tag(XXH64_hash_t hash) { return hash != 0 ? hash : 1; }  // zero is taken: "none"
+
+XXH3_state_t* state_of(const std::shared_ptr<void>& state) { return static_cast<XXH3_state_t*>(state.get()); }
+
+}  // namespace
+
+Tag tag_of(std::span<const std::byte> bytes) { return as_tag(XXH3_64bits(bytes.data(), bytes.size())); }
+
+Tagger::Tagger()
+    : state_(XXH3_createState(), [](void* state) { XXH3_freeState(static_cast<XXH3_state_t*>(state)); }) {
+  ensure(state_ != nullptr, "there is memory for a checksum");
+  XXH3_64bits_reset(state_of(state_));
 }
+
+void Tagger::add(std::span<const std::byte> bytes) {
+  XXH3_64bits_update(state_of(state_), bytes.data(), bytes.size());
+}
+
+Tag Tagger::tag() const { return as_tag(XXH3_64bits_digest(state_of(state_))); }
 
 Bytes Bytes::copy_of(std::span<const std::byte> bytes) {
   const std::shared_ptr<std::byte[]> data(new std::byte[bytes.size()]);

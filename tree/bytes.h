@@ -20,6 +20,17 @@ using Tag = std::uint64_t;
 
 Tag tag_of(std::span<const std::byte> bytes);
 
+// The same, of bytes that come piece by piece.
+class Tagger {
+ public:
+  Tagger();
+  void add(std::span<const std::byte> bytes);
+  Tag tag() const;  // of all that was added
+
+ private:
+  std::shared_ptr<void> state_;
+};
+
 class Bytes {
  public:
   Bytes() = default;
@@ -33,6 +44,7 @@ class Bytes {
   std::string_view text() const { return {reinterpret_cast<const char*>(data_.get()), size_}; }
   const std::byte* data() const { return data_.get(); }
   std::size_t size() const { return size_; }
+  const std::shared_ptr<const std::byte>& owner() const { return data_; }
 
  private:
   std::shared_ptr<const std::byte> data_;
@@ -53,6 +65,26 @@ class Buffer {
  private:
   std::shared_ptr<std::byte> data_;
   std::size_t size_ = 0;
+};
+
+// A payload that is still arriving, front to back: the first `arrived` bytes are there and final, and whoever
+// passes the payload on may send them. Whether all of it is what its tag says is known at the end only. One
+// thread: the transport that receives it moves it on.
+class Arrival {
+ public:
+  explicit Arrival(Buffer room) : room_(std::move(room)) {}
+
+  const std::shared_ptr<std::byte>& owner() const { return room_.owner(); }
+  const std::byte* data() const { return room_.data(); }
+  std::size_t size() const { return room_.size(); }
+  std::size_t arrived() const { return arrived_; }
+  bool complete() const { return arrived_ == size(); }
+  std::span<std::byte> rest() const { return room_.span().subspan(arrived_); }
+  void advance(std::size_t bytes) { arrived_ += bytes; }  // at most size() in all
+
+ private:
+  Buffer room_;
+  std::size_t arrived_ = 0;
 };
 
 // Where a rank's bytes live. One thread.

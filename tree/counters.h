@@ -25,12 +25,18 @@ namespace copper {
   X(loads_filesystem,    "statvfs asked of storage")                                           \
   X(loads_unchanged,     "of all loads: renewed, storage said unchanged")                      \
   X(loads_failed,        "of all loads: errors, absent names not counted")                     \
+  X(published,           "outcomes told everyone, counted at their roots")                      \
+  X(publications,        "outcomes told by a root")                                            \
+  X(publications_held,   "of them held already")                                               \
+  X(offers_taken,        "file blocks that a root offered, asked of the parent in the bulk tree") \
   X(bytes_loaded,        "bytes read from storage (listings and entries as encoded)")          \
   X(bytes_received,      "payload bytes from the parent rank")                                 \
   X(bytes_sent,          "payload bytes to child ranks")                                       \
   X(messages_sent,       "messages to other ranks")                                            \
   X(messages_received,   "messages from other ranks")                                          \
-  X(messages_damaged,    "messages dropped: damaged, foreign, or an answer nobody asked for")  \
+  X(answers_unasked,     "answers that nobody waited for (any more)")                          \
+  X(peers_dead,          "ranks found dead")                                                   \
+  X(messages_damaged,    "messages dropped: damaged, foreign, or not the sender's to send")  \
   X(evictions,           "outcomes dropped to make room")                                      \
   X(expired,             "outcomes expired because storage changed")                           \
   X(no_room,             "questions refused for want of cache memory")                         \

@@ -20,9 +20,10 @@ std::uint32_t generation(Client client) {
   return static_cast<std::uint32_t>(static_cast<std::uint64_t>(client) >> 32);
 }
 
-std::uint64_t payload_size(const Message& message) {
-  const auto* payload = payload_of(message);
-  return payload == nullptr ? 0 : payload->size();
+// Its bytes are on their way, and it comes once more with them.
+bool arriving(const Message& message) {
+  const auto* answer = std::get_if<Answer>(&message);
+  return answer != nullptr && answer->arrival != nullptr;
 }
 
 }  // namespace
@@ -59,16 +60,18 @@ std::size_t Engine::turn(Instant now) {
 }
 
 std::optional<Instant> Engine::deadline() const {
-  const auto ready = readiness_.deadline();
-  const auto census = census_taker_.deadline();
-  if (!ready || !census) return ready ? ready : census;
-  return std::min(*ready, *census);
+  std::optional<Instant> first;
+  for (const auto due : {readiness_.deadline(), census_taker_.deadline(), node_.deadline()})
+    if (due && (!first || *due < *first)) first = due;
+  return first;
 }
 
 void Engine::on_received(Received received, Instant now) {
   auto& counters = node_.counters();
-  counters.add(Counter::messages_received);
-  counters.add(Counter::bytes_received, payload_size(received.message));
+  if (!arriving(received.message)) {
+    counters.add(Counter::messages_received);
+    counters.add(Counter::bytes_received, payload_of(received.message).size);
+  }
   const auto from = received.from;
   const auto believe = [&](bool good) {
     if (!good) counters.add(Counter::messages_damaged);
@@ -111,6 +114,10 @@ void Engine::on_event(const Event& event, Instant now) {
 
 std::size_t Engine::on_time(Instant now) {
   std::size_t events = 0;
+  if (const auto due = node_.deadline(); due && *due <= now) {
+    node_.on_time(now, actions_);
+    ++events;
+  }
   if (const auto due = readiness_.deadline(); due && *due <= now) {
     readiness_.on_time(now, actions_);
     ++events;
@@ -129,7 +136,7 @@ void Engine::carry_out(Instant now) {
     std::visit(Overloaded{
                    [&](Send& send) {
                      node_.counters().add(Counter::messages_sent);
-                     node_.counters().add(Counter::bytes_sent, payload_size(send.message));
+                     node_.counters().add(Counter::bytes_sent, payload_of(send.message).size);
                      transport_.send(send.to, std::move(send.message));
                    },
                    [&](Load& load) { storage_.load(std::move(load)); },

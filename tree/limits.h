@@ -17,8 +17,25 @@ inline constexpr std::size_t path_bytes = 4095;
 // One name. Longer: ENAMETOOLONG at the front end, as every file system under Linux answers.
 inline constexpr std::size_t name_bytes = 255;
 
-// A message without its payload. A longer one is damaged: counted and dropped.
-inline constexpr std::size_t message_bytes = path_bytes + 257;
+// A message without its payload, and the payload that may follow it in the same message. A longer message is
+// damaged: counted and dropped. A longer payload travels as segments.
+inline constexpr std::size_t header_bytes = path_bytes + 257;
+inline constexpr std::size_t inline_bytes = std::size_t{8} << 10;
+inline constexpr std::size_t message_bytes = header_bytes + inline_bytes;
+
+// A piece of a payload: what is passed on while the rest still arrives.
+inline constexpr std::size_t segment_bytes = std::size_t{256} << 10;
+
+// Numbers of streams, from 1: payloads that travel as segments, between two ranks in one tree. They are taken
+// in turn, and a message whose number is still under way waits. MPI allows message tags up to 32767.
+inline constexpr std::uint32_t streams = 32767;
+
+// Headers on their way to one peer; what exceeds them waits in that peer's own queue.
+inline constexpr std::size_t headers_in_flight = 64;
+
+// Streams of a peer that take turns; younger ones wait, so that blocks are whole one after the other, not all
+// at the end.
+inline constexpr std::size_t streams_in_turn = 4;
 
 // Ranks a list in one `ready` message may name; more ranks travel in several messages.
 inline constexpr std::size_t ranks_per_message = 1000;
@@ -26,7 +43,7 @@ inline constexpr std::size_t ranks_per_message = 1000;
 // Events one turn of the engine takes from each port, so that a storm on one starves no other.
 inline constexpr std::size_t events_per_turn = 64;
 
-// Payload bytes on their way to one peer; what exceeds them waits in that peer's own queue.
+// Segments' bytes on their way to one peer; what exceeds them waits in that peer's own queue.
 inline constexpr std::size_t payload_bytes_in_flight = 8 * block_bytes;
 
 // Children of a rank in one tree, and trees of a job. Checked when options are read.
@@ -58,11 +75,25 @@ inline constexpr std::size_t expiries_remembered = 4096;
 // that those who wait do not wait for the last change of a directory that never rests.
 inline constexpr std::uint32_t load_repeats = 4;
 
+// Directories in which a root watches who asks for the same; beyond them the one watched longest is
+// forgotten, and begins anew.
+inline constexpr std::size_t directories_watched = std::size_t{1} << 16;
+
+// How many keys of a directory are published on the guess that they are shared, for each that was seen to be.
+inline constexpr std::uint32_t guesses_per_shared_key = 4;
+
+// A rank that owes an answer and has not been heard of for so long is asked whether it lives; if that goes
+// unanswered for as long again, it is dead: what was asked of it fails. While it is asked, it is looked for
+// so often, and each look counts no more than twice that time: a machine that stood still is no death of
+// others.
+inline constexpr std::chrono::milliseconds peer_patience{2000};
+inline constexpr std::chrono::milliseconds peer_look{100};
+
 // Storage's clock is coarse: what changed within this time of being looked at is looked at again.
 inline constexpr std::chrono::nanoseconds racy_window = std::chrono::seconds{2};
 
-static_assert(message_bytes >= path_bytes + 256, "an ask carries a whole path and its header");
-static_assert(ranks_per_message * sizeof(std::uint32_t) + 256 <= message_bytes, "a rank list fits a message");
+static_assert(header_bytes >= path_bytes + 256, "an ask carries a whole path and its header");
+static_assert(ranks_per_message * sizeof(std::uint32_t) + 256 <= header_bytes, "a rank list fits a message");
 static_assert(census_memory > census_patience, "nobody forgets a census that is still awaited");
 static_assert(payload_bytes_in_flight >= 2 * block_bytes, "a reader that spans two blocks is not throttled");
 

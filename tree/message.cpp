@@ -2,6 +2,7 @@
 
 #include <xxhash.h>
 
+#include <algorithm>
 #include <concepts>
 #include <type_traits>
 #include <utility>
@@ -14,6 +15,9 @@ namespace {
 
 constexpr std::uint32_t wire_magic = 0x52'50'50'43;  // "CPPR"
 constexpr std::size_t checksum_bytes = sizeof(std::uint64_t);
+// Magic, version, kind, stream, length of the payload; then the body, the payload where it is short, the
+// checksum.
+constexpr std::size_t prefix_bytes = 4 + 1 + 1 + 4 + 8;
 constexpr std::int64_t for_the_job_on_wire = -1;
 constexpr int errno_max = 4095;
 
@@ -28,6 +32,11 @@ constexpr std::uint8_t kind_of() {
 }
 
 enum class Answered : std::uint8_t { bytes = 0, unchanged = 1, error = 2 };
+
+Answered answered(const Answer& answer) {
+  if (answer.unchanged) return Answered::unchanged;
+  return answer.arrival || answer.value.ok() ? Answered::bytes : Answered::error;
+}
 
 class Writer {
  public:
@@ -57,15 +66,27 @@ class Writer {
   void put(const Ask& ask) {
     put(ask.key);
     put(ask.have);
+    put(static_cast<std::uint8_t>(ask.shape));
+    put(ask.seen);
   }
   void put(const Answer& answer) {
+    const auto how = answered(answer);
     put(answer.key);
-    put(static_cast<std::uint8_t>(answer.unchanged    ? Answered::unchanged
-                                  : answer.value.ok() ? Answered::bytes
-                                                      : Answered::error));
-    put(std::int32_t{answer.unchanged || answer.value.ok() ? 0 : number(answer.value.error())});
+    put(static_cast<std::uint8_t>(how));
+    put(std::int32_t{how == Answered::error ? number(answer.value.error()) : 0});
     put(answer.tag);
-    put(std::int64_t{answer.fresh_for == for_the_job ? for_the_job_on_wire : answer.fresh_for.count()});
+    put_duration(answer.fresh_for);
+  }
+  void put(const Publish& publish) {
+    ensure(publish.published != Published::bytes || publish.key.kind != Kind::block ||
+               publish.value->size() <= limits::inline_bytes,
+           "a large block of a file is offered");
+    put(publish.key);
+    put(publish.number);
+    put(static_cast<std::uint8_t>(publish.published));
+    put(std::int32_t{publish.published == Published::error ? number(publish.value.error()) : 0});
+    put(publish.tag);
+    put_duration(publish.fresh_for);
   }
   void put(const Expire& expire) { put(expire.key); }
   void put(const ReadyRanks& ready) {
@@ -80,8 +101,14 @@ class Writer {
     put(static_cast<std::uint16_t>(counter_count));
     for (const auto value : counted.counters.values()) put(value);
   }
+  void put(const Ping& ping) { put(static_cast<std::uint8_t>(ping.answer)); }
+  void put(std::span<const std::byte> bytes) { out_.insert(out_.end(), bytes.begin(), bytes.end()); }
 
  private:
+  void put_duration(Duration duration) {
+    put(std::int64_t{duration == for_the_job ? for_the_job_on_wire : duration.count()});
+  }
+
   std::vector<std::byte>& out_;
 };
 
@@ -123,24 +150,24 @@ class Reader {
   void get(Ask& ask) {
     get(ask.key);
     ask.have = get<std::uint64_t>();
+    ask.shape = static_cast<Shape>(get<std::uint8_t>());
+    ask.seen = get<std::uint64_t>();
+    demand(ask.shape == Shape::control || (ask.shape == Shape::bulk && ask.key.kind == Kind::block));
   }
   void get(Answer& answer) {
     get(answer.key);
-    const auto answered = static_cast<Answered>(get<std::uint8_t>());
-    const auto error = get<std::int32_t>();
-    answer.tag = get<std::uint64_t>();
-    const auto fresh_for = get<std::int64_t>();
-    answer.fresh_for = fresh_for == for_the_job_on_wire ? for_the_job : Duration{fresh_for};
-    demand(answered <= Answered::error && answer.fresh_for >= Duration::zero());
-    demand(fresh_for != for_the_job.count());  // one outcome, one encoding
-    answer.unchanged = answered == Answered::unchanged;
-    if (answered == Answered::error) {
-      demand(error > 0 && error <= errno_max && answer.tag == 0);
-      answer.value = Errno{error};
-    } else {
-      demand(error == 0 && answer.tag != 0);
-      if (answered == Answered::bytes) answer.value = Bytes{};
-    }
+    const auto how = static_cast<Answered>(get<std::uint8_t>());
+    demand(how <= Answered::error);
+    answer.unchanged = how == Answered::unchanged;
+    get_value(how == Answered::bytes, how == Answered::error, answer);
+  }
+  void get(Publish& publish) {
+    get(publish.key);
+    publish.number = get<std::uint64_t>();
+    publish.published = static_cast<Published>(get<std::uint8_t>());
+    demand(publish.number >= 1 && publish.published <= Published::offered);
+    demand(publish.published != Published::offered || publish.key.kind == Kind::block);
+    get_value(publish.published == Published::bytes, publish.published == Published::error, publish);
   }
   void get(Expire& expire) { get(expire.key); }
   void get(ReadyRanks& ready) {
@@ -155,8 +182,25 @@ class Reader {
     demand(get<std::uint16_t>() == counter_count);
     for (auto& value : counted.counters.values()) value = get<std::uint64_t>();
   }
+  void get(Ping& ping) {
+    const auto answer = get<std::uint8_t>();
+    demand(answer <= 1);
+    ping.answer = answer == 1;
+  }
 
  private:
+  // What an Answer and a Publish tell of an outcome. Each outcome has one encoding.
+  template <class M>
+  void get_value(bool is_bytes, bool is_error, M& message) {
+    const auto error = get<std::int32_t>();
+    message.tag = get<std::uint64_t>();
+    const auto fresh_for = get<std::int64_t>();
+    message.fresh_for = fresh_for == for_the_job_on_wire ? for_the_job : Duration{fresh_for};
+    demand(message.fresh_for >= Duration::zero() && fresh_for != for_the_job.count());
+    demand(is_error ? error > 0 && error <= errno_max && message.tag == 0 : error == 0 && message.tag != 0);
+    if (is_error) message.value = Errno{error};
+    if (is_bytes) message.value = Bytes{};
+  }
   std::span<const std::byte> take(std::size_t size) {
     demand(size <= rest_.size());
     if (!good_) return {};
@@ -182,49 +226,83 @@ std::optional<Message> read_message(std::uint8_t kind, Reader& reader) {
   }
 }
 
-}  // namespace
-
-const Bytes* payload_of(const Message& message) {
-  const auto* answer = std::get_if<Answer>(&message);
-  if (answer == nullptr || answer->unchanged || !answer->value.ok() || answer->value->size() == 0)
-    return nullptr;
-  return &*answer->value;
+std::size_t payload_max(const Message& message) {
+  if (const auto* answer = std::get_if<Answer>(&message))
+    return answered(*answer) == Answered::bytes ? limits::block_bytes : 0;
+  const auto* publish = std::get_if<Publish>(&message);
+  if (publish == nullptr || publish->published != Published::bytes) return 0;
+  return publish->key.kind == Kind::block ? limits::inline_bytes : limits::block_bytes;
 }
 
-void encode(const Message& message, std::uint32_t payload_tag, std::vector<std::byte>& out) {
-  const auto* payload = payload_of(message);
-  const std::uint64_t payload_bytes = payload == nullptr ? 0 : payload->size();
-  ensure(payload_bytes <= limits::block_bytes, "a payload is at most a block");
+}  // namespace
+
+Tree tree_of(const Message& message, const Topology& topology) {
+  return std::visit(
+      [&](const auto& body) {
+        if constexpr (requires { body.key; }) {
+          return topology.tree_of(body.key);
+        } else {
+          return first_tree;
+        }
+      },
+      message);
+}
+
+Payload payload_of(const Message& message) {
+  const Bytes* bytes = nullptr;
+  if (const auto* answer = std::get_if<Answer>(&message); answer != nullptr && !answer->unchanged) {
+    if (answer->arrival) return {answer->arrival->owner(), answer->arrival->size(), answer->arrival};
+    if (answer->value.ok()) bytes = &*answer->value;
+  }
+  if (const auto* publish = std::get_if<Publish>(&message);
+      publish != nullptr && publish->published == Published::bytes) {
+    bytes = &*publish->value;
+  }
+  if (bytes == nullptr || bytes->size() == 0) return {};
+  return {bytes->owner(), bytes->size(), nullptr};
+}
+
+void encode(const Message& message, std::uint32_t stream, std::vector<std::byte>& out) {
+  const auto payload = payload_of(message);
+  const bool inlined = payload.size <= limits::inline_bytes;
+  ensure(payload.size <= limits::block_bytes, "a payload is at most a block");
+  ensure(!inlined || payload.there() == payload.size, "what is sent in one piece is there");
+  ensure(inlined ? stream == 0 : stream >= 1 && stream <= limits::streams, "segments have a stream");
   out.clear();
-  out.reserve(256);  // most are shorter
+  out.reserve(256 + (inlined ? payload.size : 0));  // most are shorter
   Writer writer(out);
   writer.put(wire_magic);
   writer.put(wire_version);
   std::visit([&]<class M>(const M&) { writer.put(kind_of<M>()); }, message);
-  writer.put(payload_tag);
-  writer.put(payload_bytes);
+  writer.put(stream);
+  writer.put(std::uint64_t{payload.size});
   std::visit([&](const auto& body) { writer.put(body); }, message);
+  ensure(out.size() + checksum_bytes <= limits::header_bytes, "a header is bounded");
+  if (inlined) writer.put(std::span(payload.data.get(), payload.size));
   writer.put(std::uint64_t{XXH3_64bits(out.data(), out.size())});
-  ensure(out.size() <= limits::message_bytes, "a message is bounded");
 }
 
 std::optional<Header> decode(std::span<const std::byte> bytes) {
   if (bytes.size() < checksum_bytes || bytes.size() > limits::message_bytes) return std::nullopt;
-  const auto body = bytes.first(bytes.size() - checksum_bytes);
-  Reader reader(body);
-  reader.demand(reader.get<std::uint32_t>() == wire_magic && reader.get<std::uint8_t>() == wire_version);
-  reader.demand(Reader(bytes.last(checksum_bytes)).get<std::uint64_t>() ==
-                XXH3_64bits(body.data(), body.size()));
-  const auto kind = reader.get<std::uint8_t>();
-  const auto payload_tag = reader.get<std::uint32_t>();
-  const auto payload_bytes = reader.get<std::uint64_t>();
-  if (!reader.ok()) return std::nullopt;
-  auto message = read_message(kind, reader);
-  if (!message) return std::nullopt;
-  const auto* answer = std::get_if<Answer>(&*message);
-  const bool may_carry = answer != nullptr && !answer->unchanged && answer->value.ok();
-  if (payload_bytes > (may_carry ? limits::block_bytes : 0)) return std::nullopt;
-  return Header{std::move(*message), payload_bytes, payload_tag};
+  const auto checked = bytes.first(bytes.size() - checksum_bytes);
+  Reader prefix(checked.first(std::min(prefix_bytes, checked.size())));
+  prefix.demand(prefix.get<std::uint32_t>() == wire_magic && prefix.get<std::uint8_t>() == wire_version);
+  const auto kind = prefix.get<std::uint8_t>();
+  const auto stream = prefix.get<std::uint32_t>();
+  const auto payload_bytes = prefix.get<std::uint64_t>();
+  prefix.demand(Reader(bytes.last(checksum_bytes)).get<std::uint64_t>() ==
+                XXH3_64bits(checked.data(), checked.size()));
+  if (!prefix.ok()) return std::nullopt;
+  const bool is_inlined = payload_bytes <= limits::inline_bytes;
+  if (is_inlined ? stream != 0 : stream < 1 || stream > limits::streams) return std::nullopt;
+  const std::size_t inlined_bytes = is_inlined ? payload_bytes : 0;
+  if (payload_bytes > limits::block_bytes || prefix_bytes + inlined_bytes > checked.size() ||
+      bytes.size() - inlined_bytes > limits::header_bytes)
+    return std::nullopt;
+  Reader body(checked.subspan(prefix_bytes, checked.size() - prefix_bytes - inlined_bytes));
+  auto message = read_message(kind, body);
+  if (!message || payload_bytes > payload_max(*message)) return std::nullopt;
+  return Header{std::move(*message), payload_bytes, stream, checked.last(inlined_bytes)};
 }
 
 }  // namespace copper

@@ -31,12 +31,12 @@ bool versioned(const Key& key) {
 }  // namespace
 
 Node::Node(Rank self, const Topology& topology, const NodeOptions& options)
-    : self_(self), topology_(topology), store_(options.store_bytes) {
+    : self_(self), topology_(topology), store_(options.store_bytes), sharing_(options.publish) {
   ensure(topology.contains(self), "a node is one of the ranks");
-}
-
-bool Node::is_child(Rank rank, const Key& key) const {
-  return topology_.contains(rank) && topology_.parent(rank, topology_.tree_of(key)) == self_;
+  for (std::uint32_t t = 0; t < topology.trees(); ++t)
+    places_.push_back({.parent = topology.parent(self, Tree{t}, Shape::control),
+                       .bulk_parent = topology.parent(self, Tree{t}, Shape::bulk),
+                       .children = topology.children(self, Tree{t}, Shape::control)});
 }
 
 // ---- asking ----
@@ -44,42 +44,77 @@ bool Node::is_child(Rank rank, const Key& key) const {
 void Node::on_ask(Client client, Key key, Tag have, Instant now, Actions& out) {
   counters_.add(Counter::client_asks);
   on_cancel(client);
-  ask(client, key, have, now, out);
+  ask({client, have}, key, now, out);
 }
 
 void Node::on_cancel(Client client) {
   if (store_.drop_client(client)) counters_.add(Counter::cancelled);
 }
 
-void Node::ask(const Asker& asker, const Key& key, Tag have, Instant now, Actions& out) {
-  const bool is_client = std::holds_alternative<Client>(asker);
-  if (const auto* ready = store_.ready(key); ready != nullptr && ready->outcome.fresh(now)) {
+void Node::ask(const Waiter& waiter, const Key& key, Instant now, Actions& out) {
+  const bool is_client = std::holds_alternative<Client>(waiter.asker);
+  // It asked before it was told what it is about to be told.
+  const auto told = [&](std::uint64_t published) {
+    return !is_client && waiter.shape == Shape::control && waiter.seen < published;
+  };
+  auto* ready = store_.ready(key);
+  if (ready != nullptr && told(ready->published)) return;
+  if (ready != nullptr && ready->outcome.fresh(now)) {
     counters_.add(is_client ? Counter::client_hits : Counter::child_hits);
     store_.touch(key);
-    answer({asker, have}, key, ready->outcome, now, out);
+    const auto answered = ready->askers.only();
+    note_asker(waiter, key, ready->askers, false);
+    if (at_root(key) && sharing_.worth_publishing(ready->askers))
+      publish(key, *ready, false, answered, now, out);
+    if (!told(ready->published)) answer(waiter, key, ready->outcome, now, out);
     return;
   }
-  if (store_.pending(key) != nullptr) {
+  if (auto* pending = store_.pending(key)) {
     counters_.add(is_client ? Counter::client_joined : Counter::child_joined);
-    store_.join(key, {asker, have});
+    note_asker(waiter, key, pending->askers, !pending->previous);
+    if (told(pending->published)) return;
+    if (pending->arriving && !is_client) return pass_on(waiter, key, *pending->arriving, now, out);
+    store_.join(key, waiter);
     return;
   }
   auto& pending = store_.begin(key, now);
-  store_.join(key, {asker, have});
-  enquire(key, pending, out);
+  note_asker(waiter, key, pending.askers, !pending.previous);
+  store_.join(key, waiter);
+  enquire(key, pending, waiter.shape, now, out);
 }
 
-// Asks the parent, or storage where there is none.
-void Node::enquire(const Key& key, Pending& pending, Actions& out) {
-  if (const auto up = parent(key)) {
-    counters_.add(Counter::asks_sent);
-    out.push_back(Send{*up, Ask{key, pending.previous ? pending.previous->tag : 0}});
+// A root watches which branches ask for the same.
+void Node::note_asker(const Waiter& waiter, const Key& key, Askers& askers, bool first) {
+  if (!at_root(key)) return;
+  const auto* rank = std::get_if<Rank>(&waiter.asker);
+  sharing_.asked(key, askers, rank == nullptr ? self_ : *rank, first);
+}
+
+// Asks the parent in that tree, or storage where there is none.
+void Node::enquire(const Key& key, Pending& pending, Shape shape, Instant now, Actions& out) {
+  const auto& place = place_of(key);
+  pending.on = shape == Shape::bulk ? place.bulk_parent : place.parent;
+  pending.shape = shape;
+  pending.arriving.reset();
+  if (!pending.on) {
+    counters_.add(load_counter(key.kind));
+    Load load{key, {}};
+    if (pending.previous) load.previous = *pending.previous->value;
+    out.push_back(std::move(load));
     return;
   }
-  counters_.add(load_counter(key.kind));
-  Load load{key, {}};
-  if (pending.previous) load.previous = *pending.previous->value;
-  out.push_back(std::move(load));
+  liveness_.owes(*pending.on, now);
+  if (liveness_.dead(*pending.on)) return fail(key, now, out);
+  counters_.add(Counter::asks_sent);
+  const Tag have = pending.previous ? pending.previous->tag : 0;
+  out.push_back(Send{*pending.on, Ask{key, have, shape, place.seen}});
+}
+
+// Who was asked owes nothing more.
+void Node::end_question(Pending& pending) {
+  if (pending.on) liveness_.paid(*pending.on);
+  pending.on.reset();
+  pending.arriving.reset();
 }
 
 // ---- answering ----
@@ -99,58 +134,110 @@ void Node::answer(const Waiter& waiter, const Key& key, const Outcome& outcome, 
   out.push_back(Send{std::get<Rank>(waiter.asker), std::move(answer)});
 }
 
-// pending -> ready, or absent; everyone who waits is answered.
-void Node::settle(const Key& key, Outcome outcome, bool suspect, Instant now, Actions& out) {
-  const Pending ended = store_.end(key);
-  for (const auto& waiter : ended.waiters) answer(waiter, key, outcome, now, out);
-  const bool worth_keeping = outcome.value.ok() || (remembered(outcome.value.error()) && outcome.fresh(now));
-  if (worth_keeping) counters_.add(Counter::evictions, store_.keep(key, std::move(outcome), suspect));
+// The same, while the bytes still arrive.
+void Node::pass_on(const Waiter& waiter, const Key& key, const Arriving& arriving, Instant now,
+                   Actions& out) {
+  const bool unchanged = waiter.have != 0 && waiter.have == arriving.tag;
+  Answer answer{.key = key,
+                .unchanged = unchanged,
+                .value = Bytes{},
+                .tag = arriving.tag,
+                .fresh_for = left(arriving.fresh_until, now)};
+  if (!unchanged) answer.arrival = arriving.arrival;
+  out.push_back(Send{std::get<Rank>(waiter.asker), std::move(answer)});
 }
+
+// pending -> ready, or absent; everyone who waits is answered, or told with all others.
+void Node::settle(const Key& key, Outcome outcome, bool suspect, bool renewed, Instant now, Actions& out) {
+  Pending ended = store_.end(key);
+  const bool keep = worth_keeping(outcome, now);
+  const bool publishing = keep && outcome.fresh(now) && at_root(key) && !place_of(key).children.empty() &&
+                          sharing_.worth_publishing(ended.askers);
+  if (keep) {
+    const Ready ready{outcome, suspect, ended.askers, ended.published};
+    counters_.add(Counter::evictions, store_.keep(key, ready));
+  }
+  std::uint64_t told = 0;
+  if (auto* ready = publishing ? store_.ready(key) : nullptr) {
+    publish(key, *ready, renewed && ended.published != 0, std::nullopt, now, out);
+    told = ready->published;
+  }
+  for (const auto& waiter : ended.waiters) {
+    const bool by_all = std::holds_alternative<Rank>(waiter.asker) && waiter.shape == Shape::control;
+    if (by_all && waiter.seen < told) continue;
+    answer(waiter, key, outcome, now, out);
+  }
+}
+
+// ---- messages ----
 
 void Node::on_message(Rank from, Message message, Instant now, Actions& out) {
+  liveness_.heard(from, now);
+  bool good = false;
   if (auto* ask_message = std::get_if<Ask>(&message)) {
-    if (is_child(from, ask_message->key)) {
-      counters_.add(Counter::child_asks);
-      ask(from, ask_message->key, ask_message->have, now, out);
-      return;
-    }
+    good = on_child_ask(from, *ask_message, now, out);
   } else if (auto* answer_message = std::get_if<Answer>(&message)) {
-    if (parent(answer_message->key) == from) {
-      on_answer(from, std::move(*answer_message), now, out);
-      return;
-    }
+    good = on_answer(from, *answer_message, now, out);
+  } else if (auto* publish_message = std::get_if<Publish>(&message)) {
+    good = on_publish(from, *publish_message, now, out);
   } else if (const auto* expire_message = std::get_if<Expire>(&message)) {
-    if (parent(expire_message->key) == from) {
-      expire(expire_message->key, now, out);
-      return;
-    }
+    good = place_of(expire_message->key).parent == from;
+    if (good) expire(expire_message->key, now, out);
+  } else if (const auto* ping = std::get_if<Ping>(&message)) {
+    good = topology_.contains(from);
+    if (good && !ping->answer) out.push_back(Send{from, Ping{.answer = true}});
   }
-  counters_.add(Counter::messages_damaged);
+  if (!good) counters_.add(Counter::messages_damaged);
 }
 
-void Node::on_answer(Rank, Answer answer, Instant now, Actions& out) {
+bool Node::on_child_ask(Rank from, Ask& message, Instant now, Actions& out) {
+  const auto tree = topology_.tree_of(message.key);
+  if (!topology_.contains(from) || topology_.parent(from, tree, message.shape) != self_) return false;
+  if (message.shape == Shape::bulk && message.key.kind != Kind::block) return false;
+  counters_.add(Counter::child_asks);
+  ask({from, message.have, message.shape, message.seen}, message.key, now, out);
+  return true;
+}
+
+bool Node::on_answer(Rank from, Answer& answer, Instant now, Actions& out) {
+  const auto& place = place_of(answer.key);
+  if (from != place.parent && from != place.bulk_parent) return false;
   auto* pending = store_.pending(answer.key);
-  if (pending == nullptr) {
-    counters_.add(Counter::messages_damaged);
-    return;
+  if (pending == nullptr || pending->on != from || (answer.arrival && pending->arriving)) {
+    counters_.add(Counter::answers_unasked);
+    return true;
   }
+  if (answer.arrival) {
+    pending->arriving = Arriving{answer.arrival, answer.tag, after(now, answer.fresh_for)};
+    const auto arriving = *pending->arriving;
+    for (const auto& waiter : store_.take_ranks(answer.key)) pass_on(waiter, answer.key, arriving, now, out);
+    return true;
+  }
+  const bool by_bulk = pending->shape == Shape::bulk;
+  end_question(*pending);
   Outcome outcome{std::move(answer.value), answer.tag, after(now, answer.fresh_for)};
+  const bool failed = !answer.unchanged && !outcome.value.ok();
+  if (failed && by_bulk) {
+    enquire(answer.key, *pending, Shape::control, now, out);
+    return true;
+  }
   if (answer.unchanged) {
     if (!pending->previous || pending->previous->tag != answer.tag) {
       counters_.add(Counter::messages_damaged);  // we hold no such bytes: ask for them
       store_.forget_previous(answer.key);
-      enquire(answer.key, *pending, out);
-      return;
+      enquire(answer.key, *pending, Shape::control, now, out);
+      return true;
     }
     counters_.add(Counter::answers_unchanged);
     outcome.value = pending->previous->value;
   }
-  settle(answer.key, std::move(outcome), false, now, out);
+  settle(answer.key, std::move(outcome), false, false, now, out);
+  return true;
 }
 
 void Node::on_loaded(Loaded loaded, Instant now, Actions& out) {
   auto* pending = store_.pending(loaded.key);
-  ensure(pending != nullptr && !parent(loaded.key), "storage answers what this root asked");
+  ensure(pending != nullptr && at_root(loaded.key), "storage answers what this root asked");
 
   Outcome outcome{std::move(loaded.value), loaded.tag, after(now, loaded.fresh_for)};
   if (loaded.unchanged) {
@@ -171,8 +258,7 @@ void Node::on_loaded(Loaded loaded, Instant now, Actions& out) {
     pending->expired = false;
     ++pending->repeats;
     store_.forget_previous(loaded.key);
-    enquire(loaded.key, *pending, out);
-    return;
+    return enquire(loaded.key, *pending, Shape::control, now, out);
   }
   const bool suspect = pending->expired;
   if (suspect) outcome.fresh_until = std::min(outcome.fresh_until, now);
@@ -181,7 +267,33 @@ void Node::on_loaded(Loaded loaded, Instant now, Actions& out) {
   const bool other_bytes = loaded.key.kind == Kind::block && outcome.value.ok() && pending->previous &&
                            pending->previous->tag != outcome.tag;
   if (other_bytes || (gone && !gone_lately(loaded.key, now))) expire(loaded.key, now, out);
-  settle(loaded.key, std::move(outcome), suspect, now, out);
+  settle(loaded.key, std::move(outcome), suspect, loaded.unchanged, now, out);
+}
+
+// ---- the dead ----
+
+// Who was asked is dead. In the bulk tree that is no reason to give up.
+void Node::fail(const Key& key, Instant now, Actions& out) {
+  auto* pending = store_.pending(key);
+  ensure(pending != nullptr, "only a question fails");
+  const bool by_bulk = pending->shape == Shape::bulk;
+  end_question(*pending);
+  if (by_bulk) return enquire(key, *pending, Shape::control, now, out);
+  settle(key, {.value = rank_is_dead}, false, false, now, out);
+}
+
+void Node::on_time(Instant now, Actions& out) {
+  const auto look = liveness_.look(now);
+  for (const auto silent : look.ask) out.push_back(Send{silent, Ping{}});
+  for (const auto dead : look.died) {
+    counters_.add(Counter::peers_dead);
+    std::vector<Key> asked;
+    store_.each_pending([&](const Key& key, const Pending& pending) {
+      if (pending.on == dead) asked.push_back(key);
+      return true;
+    });
+    for (const auto& key : asked) fail(key, now, out);
+  }
 }
 
 // ---- expiring ----
@@ -193,8 +305,7 @@ void Node::expire(const Key& key, Instant now, Actions& out) {
     make_stale(Key::entry(key.path), now);
     make_stale(Key::listing(key.directory()), now);
   }
-  for (const auto child : topology_.children(self_, topology_.tree_of(key)))
-    out.push_back(Send{child, Expire{key}});
+  for (const auto child : place_of(key).children) out.push_back(Send{child, Expire{key}});
   out.push_back(Notice{key});
 }
 
@@ -209,14 +320,14 @@ bool Node::gone_lately(const Key& key, Instant now) {
 }
 
 void Node::make_stale(const Key& key, Instant now) {
-  const bool at_root = !parent(key);
+  const bool root = at_root(key);
   if (auto* ready = store_.ready(key)) {
     if (ready->outcome.fresh(now)) counters_.add(Counter::expired);
     ready->outcome.fresh_until = std::min(ready->outcome.fresh_until, now);
-    ready->suspect = at_root;
+    ready->suspect = root;
   } else if (auto* pending = store_.pending(key)) {
     // Below the root nothing is amiss: an answer given before the Expire would have come before it.
-    pending->expired = at_root;
+    pending->expired = root;
   }
 }
 
@@ -224,7 +335,7 @@ void Node::make_stale(const Key& key, Instant now) {
 
 void Node::adopt(const Key& key, Outcome outcome) {
   if (!outcome.value.ok() || store_.contains(key)) return;
-  counters_.add(Counter::evictions, store_.keep(key, std::move(outcome), false));
+  counters_.add(Counter::evictions, store_.keep(key, Ready{std::move(outcome), false, {}, 0}));
 }
 
 std::size_t Node::make_room(std::size_t bytes) {
@@ -237,7 +348,7 @@ std::vector<Node::Waiting> Node::waiting(Instant now, std::size_t limit) const {
   std::vector<Waiting> list;
   store_.each_pending([&](const Key& key, const Pending& pending) {
     if (list.size() == limit) return false;
-    list.push_back({key, now - pending.since, pending.waiters.size(), parent(key)});
+    list.push_back({key, now - pending.since, pending.waiters.size(), pending.on});
     return true;
   });
   return list;

@@ -3,13 +3,21 @@
 //
 // One entry of the store, per key:
 //
-//        ask                   answer / loaded                 ask, no longer fresh
+//        ask                   answer / loaded / published     ask, no longer fresh
 //   absent ---> Pending{waiters} --------------> Ready{outcome} ---------------------> Pending{waiters,
 //      ^           |  error not remembered          |                                    previous outcome}
 //      +-----------+--------------------------------+  evicted, least recently used first
 //
 // An asker that meets a Pending joins its waiters, which live in the entry that they wait for. A renewal
 // names the previous outcome's tag upwards, and the answer may be "unchanged": then no bytes travel.
+//
+// Publishing: what is shared (sharing.h) its root tells everyone down the control tree, numbered; every rank
+// has been told all publications up to the number it last saw. A question carries that number: where its key
+// has been published since, the asker is about to be told, and its control parent sends it nothing else. A
+// file block is only offered: whoever lacks it asks its parent in the bulk tree, and passes it on while it
+// still arrives (Arrival). So nothing crosses an edge twice. Everything but file blocks keeps to the control
+// tree, whose edges keep order: what was published before an Expire arrives before it. A failure on a bulk
+// edge (a version that is gone, a parent that is dead) is no outcome: it is asked again in the control tree.
 //
 // When storage answers ESTALE for a block (its file, or its edition of a listing, is gone), or other bytes
 // for the same block (a file too young for its times to tell), the root first expires what named that
@@ -19,9 +27,14 @@
 // limits::load_repeats times. Further ESTALE for the same version within limits::expiry_pause expire nothing:
 // what has been read since then does not name it.
 //
-// Invariants: each ask is answered exactly once, unless its asker was cancelled; at most one question per key
-// is under way from a rank, so one load per key at its root; bytes of Ready and previous outcomes <=
-// store_bytes, except for one outcome larger than that, which is answered and not kept.
+// A rank that owes an answer and shows no sign of life (liveness.h) is dead: what was asked of it fails with
+// rank_is_dead, and so does what would be asked of it, until it is heard of again. Nothing is remembered of
+// that.
+//
+// Invariants: each ask is answered exactly once, by an answer or by a publication, unless its asker was
+// cancelled; at most one question per key is under way from a rank, so one load per key at its root; bytes of
+// Ready and previous outcomes <= store_bytes, except for one outcome larger than that, which is answered and
+// not kept.
 #pragma once
 
 #include <cstddef>
@@ -33,8 +46,10 @@
 #include <vector>
 
 #include "tree/counters.h"
+#include "tree/liveness.h"
 #include "tree/message.h"
 #include "tree/outcome.h"
+#include "tree/sharing.h"
 #include "tree/store.h"
 #include "tree/topology.h"
 
@@ -42,7 +57,12 @@ namespace copper {
 
 struct NodeOptions {
   std::size_t store_bytes = std::size_t{256} << 20;
+  PublishPolicy publish = PublishPolicy::automatic;
 };
+
+// The outcome of a question that the tree cannot carry: a rank on its way is dead. Who is told so reads
+// storage itself.
+inline constexpr Errno rank_is_dead{EHOSTDOWN};
 
 // What storage said to a load. `unchanged` only where the load named previous bytes.
 struct Loaded {
@@ -99,6 +119,10 @@ class Node {
   // A restarted rank found this in its arena: kept where nothing is known of the key. Errors are not adopted.
   void adopt(const Key& key, Outcome outcome);
 
+  // When time has passed: asks the silent whether they live, and gives up on the dead.
+  void on_time(Instant now, Actions& out);
+  std::optional<Instant> deadline() const { return liveness_.deadline(); }
+
   // Memory is short: drops ready outcomes, least recently used first, until `bytes` of them have been dropped
   // or none is left. Returns what was dropped. Bytes that others still refer to live on until they let go.
   std::size_t make_room(std::size_t bytes);
@@ -114,26 +138,49 @@ class Node {
 
   Rank self() const { return self_; }
   const Topology& topology() const { return topology_; }
+  PublishPolicy publish_policy() const { return sharing_.policy(); }
   const Store& store() const { return store_; }
   const Counters& counters() const { return counters_; }
   Counters& counters() { return counters_; }
 
  private:
-  void ask(const Asker& asker, const Key& key, Tag have, Instant now, Actions& out);
-  void enquire(const Key& key, Pending& pending, Actions& out);
-  void settle(const Key& key, Outcome outcome, bool suspect, Instant now, Actions& out);
+  // This rank in one tree.
+  struct Place {
+    std::optional<Rank> parent;
+    std::optional<Rank> bulk_parent;
+    std::vector<Rank> children;
+    std::uint64_t seen = 0;  // number of the last publication that it was told, or, at the root, made
+  };
+  Place& place_of(const Key& key) { return places_[number(topology_.tree_of(key))]; }
+  const Place& place_of(const Key& key) const { return places_[number(topology_.tree_of(key))]; }
+  bool at_root(const Key& key) const { return !place_of(key).parent; }
+
+  void ask(const Waiter& waiter, const Key& key, Instant now, Actions& out);
+  void note_asker(const Waiter& waiter, const Key& key, Askers& askers, bool first);
+  void enquire(const Key& key, Pending& pending, Shape shape, Instant now, Actions& out);
+  void end_question(Pending& pending);
+  void settle(const Key& key, Outcome outcome, bool suspect, bool renewed, Instant now, Actions& out);
   void answer(const Waiter& waiter, const Key& key, const Outcome& outcome, Instant now, Actions& out);
+  void pass_on(const Waiter& waiter, const Key& key, const Arriving& arriving, Instant now, Actions& out);
+  void publish(const Key& key, Ready& ready, bool renewed, std::optional<Rank> answered, Instant now,
+               Actions& out);
   void expire(const Key& key, Instant now, Actions& out);
   void make_stale(const Key& key, Instant now);
   bool gone_lately(const Key& key, Instant now);
-  void on_answer(Rank from, Answer answer, Instant now, Actions& out);
 
-  std::optional<Rank> parent(const Key& key) const { return topology_.parent(self_, topology_.tree_of(key)); }
-  bool is_child(Rank rank, const Key& key) const;
+  bool on_child_ask(Rank from, Ask& ask, Instant now, Actions& out);
+  bool on_answer(Rank from, Answer& answer, Instant now, Actions& out);
+  bool on_publish(Rank from, Publish& publish, Instant now, Actions& out);
+  void on_offered(const Publish& publish, Instant now, Actions& out);
+  void on_told(const Publish& publish, Instant now, Actions& out);
+  void fail(const Key& key, Instant now, Actions& out);
 
   Rank self_;
   Topology topology_;
+  std::vector<Place> places_;  // by tree
   Store store_;
+  Sharing sharing_;
+  Liveness liveness_;
   Counters counters_;
   std::unordered_map<Key, Instant, KeyHash> gone_;  // at a root: versions expired for ESTALE, and when
 };

@@ -44,5 +44,8 @@ struct Outcome {
 
 // Only these errors are remembered; every other one is told to those who wait and forgotten.
 constexpr bool remembered(Errno error) { return error == Errno{ENOENT} || error == Errno{ENOTDIR}; }
+inline bool worth_keeping(const Outcome& outcome, Instant now) {
+  return outcome.value.ok() || (remembered(outcome.value.error()) && outcome.fresh(now));
+}
 
 }  // namespace copper

@@ -16,7 +16,9 @@ std::size_t Store::cost(const Key& key, const Outcome& outcome) {
 
 const Pending* Store::pending(const Key& key) const {
   const auto found = entries_.find(key);
-  return found == entries_.end() ? nullptr : std::get_if<Pending>(&found->second.state);
+  const auto* state =
+      found == entries_.end() ? nullptr : std::get_if<std::unique_ptr<Pending>>(&found->second.state);
+  return state == nullptr ? nullptr : state->get();
 }
 
 const Ready* Store::ready(const Key& key) const {
@@ -37,32 +39,34 @@ void Store::touch(const Key& key) {
 Pending& Store::begin(const Key& key, Instant now) {
   const auto [found, absent] = entries_.try_emplace(key);
   auto& entry = found->second;
-  Pending pending{.waiters = {}, .previous = {}, .since = now};
+  auto pending = std::make_unique<Pending>();
+  pending->since = now;
   if (absent) {
     entry.place = pending_order_.insert(pending_order_.end(), &*found);
   } else {
     auto* ready = std::get_if<Ready>(&entry.state);
     ensure(ready != nullptr, "no question begins twice");
+    pending->published = ready->published;
     if (ready->outcome.value.ok() && !ready->suspect) {
-      pending.previous = std::move(ready->outcome);  // and goes on being counted
+      pending->previous = std::move(ready->outcome);  // and goes on being counted
     } else {
       bytes_ -= cost(key, ready->outcome);
     }
     pending_order_.splice(pending_order_.end(), ready_order_, entry.place);
   }
-  return entry.state.emplace<Pending>(std::move(pending));
+  return *entry.state.emplace<std::unique_ptr<Pending>>(std::move(pending));
 }
 
 void Store::join(const Key& key, const Waiter& waiter) {
   const auto found = entries_.find(key);
   ensure(found != entries_.end(), "what is waited for is pending");
-  auto* pending = std::get_if<Pending>(&found->second.state);
+  auto* pending = std::get_if<std::unique_ptr<Pending>>(&found->second.state);
   ensure(pending != nullptr, "what is waited for is pending");
   if (const auto* client = std::get_if<Client>(&waiter.asker)) {
     const bool first = clients_.emplace(*client, &*found).second;
     ensure(first, "a client waits for one key at a time");
   }
-  pending->waiters.push_back(waiter);
+  (*pending)->waiters.push_back(waiter);
 }
 
 void Store::forget_previous(const Key& key) {
@@ -75,9 +79,9 @@ void Store::forget_previous(const Key& key) {
 Pending Store::end(const Key& key) {
   const auto found = entries_.find(key);
   ensure(found != entries_.end(), "what ends is pending");
-  auto* pending = std::get_if<Pending>(&found->second.state);
+  auto* pending = std::get_if<std::unique_ptr<Pending>>(&found->second.state);
   ensure(pending != nullptr, "what ends is pending");
-  Pending ended = std::move(*pending);
+  Pending ended = std::move(**pending);
   for (const auto& waiter : ended.waiters)
     if (const auto* client = std::get_if<Client>(&waiter.asker)) clients_.erase(*client);
   if (ended.previous) bytes_ -= cost(key, *ended.previous);
@@ -86,12 +90,12 @@ Pending Store::end(const Key& key) {
   return ended;
 }
 
-std::size_t Store::keep(const Key& key, Outcome outcome, bool suspect) {
-  const auto needed = cost(key, outcome);
+std::size_t Store::keep(const Key& key, Ready ready) {
+  const auto needed = cost(key, ready.outcome);
   if (needed > bound_) return 0;
   const auto [found, absent] = entries_.try_emplace(key);
   ensure(absent, "only what is absent becomes ready");
-  found->second.state = Ready{std::move(outcome), suspect};
+  found->second.state = std::move(ready);
   found->second.place = ready_order_.insert(ready_order_.end(), &*found);
   bytes_ += needed;
   std::size_t dropped = 0;
@@ -99,10 +103,36 @@ std::size_t Store::keep(const Key& key, Outcome outcome, bool suspect) {
   return dropped;
 }
 
+void Store::forget(const Key& key) {
+  const auto found = entries_.find(key);
+  if (found != entries_.end() && std::holds_alternative<Ready>(found->second.state)) drop(*found);
+}
+
+void Store::drop_told(const Key& key, std::uint64_t number) {
+  auto* waited_for = pending(key);
+  ensure(waited_for != nullptr, "waiters wait for what is pending");
+  std::erase_if(waited_for->waiters, [&](const Waiter& waiter) {
+    return std::holds_alternative<Rank>(waiter.asker) && waiter.shape == Shape::control &&
+           waiter.seen < number;
+  });
+}
+
+std::vector<Waiter> Store::take_ranks(const Key& key) {
+  auto* waited_for = pending(key);
+  ensure(waited_for != nullptr, "waiters wait for what is pending");
+  auto& waiters = waited_for->waiters;
+  const auto ranks = std::stable_partition(waiters.begin(), waiters.end(), [](const Waiter& waiter) {
+    return std::holds_alternative<Client>(waiter.asker);
+  });
+  std::vector<Waiter> taken(ranks, waiters.end());
+  waiters.erase(ranks, waiters.end());
+  return taken;
+}
+
 bool Store::drop_client(Client client) {
   const auto found = clients_.find(client);
   if (found == clients_.end()) return false;
-  auto& waiters = std::get<Pending>(found->second->second.state).waiters;
+  auto& waiters = std::get<std::unique_ptr<Pending>>(found->second->second.state)->waiters;
   std::erase_if(waiters, [&](const Waiter& waiter) { return waiter.asker == Asker{client}; });
   clients_.erase(found);
   return true;

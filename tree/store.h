@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <list>
+#include <memory>
 #include <optional>
 #include <unordered_map>
 #include <utility>
@@ -17,6 +18,7 @@
 
 #include "tree/key.h"
 #include "tree/outcome.h"
+#include "tree/sharing.h"
 #include "tree/topology.h"
 
 namespace copper {
@@ -27,13 +29,27 @@ using Asker = std::variant<Client, Rank>;
 
 struct Waiter {
   Asker asker;
-  Tag have = 0;  // the bytes that the asker has already
+  Tag have = 0;                  // the bytes that the asker has already
+  Shape shape = Shape::control;  // a rank: whose child it is,
+  std::uint64_t seen = 0;        // and which publications it had been told when it asked
+};
+
+// A payload on its way here, as its header described it.
+struct Arriving {
+  std::shared_ptr<const Arrival> arrival;
+  Tag tag = 0;
+  Instant fresh_until{};
 };
 
 struct Pending {
   std::vector<Waiter> waiters;      // in order of asking; may become empty by cancellation
   std::optional<Outcome> previous;  // stale bytes, kept for "unchanged"
   Instant since{};
+  std::optional<Rank> on;            // who was asked; nothing: storage
+  Shape shape = Shape::control;      // and in which tree
+  std::optional<Arriving> arriving;  // what it is answering
+  std::uint64_t published = 0;       // number of the key's last publication, 0: none
+  Askers askers;                     // at a root, since the question began
   bool expired = false;       // at a root: since the load under way began, so what it brings may be old
   std::uint32_t repeats = 0;  // at a root: loads made again for that reason
 };
@@ -41,6 +57,8 @@ struct Pending {
 struct Ready {
   Outcome outcome;
   bool suspect = false;  // at a root: expired, so to be read anew even where storage would say "unchanged"
+  Askers askers;         // at a root, since the outcome was asked for
+  std::uint64_t published = 0;  // number of the key's last publication, 0: none
 };
 
 class Store {
@@ -63,7 +81,7 @@ class Store {
   // The ready entry of `key` has just been used.
   void touch(const Key& key);
 
-  // absent or ready -> pending. Ready bytes become `previous`, unless they are suspect.
+  // absent or ready -> pending. Ready bytes become `previous`, unless they are suspect; `published` stays.
   Pending& begin(const Key& key, Instant now);
   // One more waiter for a pending entry. A client waits for one key at a time.
   void join(const Key& key, const Waiter& waiter);
@@ -73,7 +91,15 @@ class Store {
   Pending end(const Key& key);
   // absent -> ready. Returns how many outcomes were dropped to make room; one that exceeds the bound itself
   // is not kept at all, and drops nothing.
-  std::size_t keep(const Key& key, Outcome outcome, bool suspect);
+  std::size_t keep(const Key& key, Ready ready);
+  // ready -> absent, where it is.
+  void forget(const Key& key);
+
+  // Ranks that asked in the control tree before they were told publication `number` of a pending key: it is
+  // told them anyway.
+  void drop_told(const Key& key, std::uint64_t number);
+  // Pending, and its bytes have begun to arrive: the ranks that wait, who no longer do.
+  std::vector<Waiter> take_ranks(const Key& key);
 
   // No longer waits: true where it did.
   bool drop_client(Client client);
@@ -99,7 +125,7 @@ class Store {
   template <class Visit>
   void each_pending(Visit visit) const {
     for (const auto* item : pending_order_)
-      if (!visit(item->first, std::get<Pending>(item->second.state))) return;
+      if (!visit(item->first, *std::get<std::unique_ptr<Pending>>(item->second.state))) return;
   }
   // Each ready entry, least recently used first.
   template <class Visit>
@@ -118,7 +144,7 @@ class Store {
   using Item = std::pair<const Key, Entry>;
   using Order = std::list<Item*>;
   struct Entry {
-    std::variant<Pending, Ready> state;
+    std::variant<std::unique_ptr<Pending>, Ready> state;
     Order::iterator place;  // in the order of its state
   };
   static std::size_t cost(const Key& key, const Outcome& outcome);

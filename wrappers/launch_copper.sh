@@ -18,6 +18,10 @@ Start Copper: files below / appear, read-only and cached, below the mount direct
   -d, --log-dir-base DIR      logs go to DIR/<job>/logs (default ~/copper-logs)
   -E, --md-enoent-ttl-ms MS   how long directories and absent names stay fresh (default 2000)
   -T, --trees N               trees, each with a root of its own (default 1)
+      --fanout N              nodes that ask one node, at most (default 16)
+      --bulk-fanout N         nodes that one node passes blocks of files on to, at most (default 2)
+      --publish POLICY        what goes to all nodes unasked: all, asked (nothing) or auto (what is shared; default)
+      --groups FILE           lines "host group": hosts of one group become neighbours (default: by host name)
   -l, --log-level 0-5         0 nothing, 1 fatal, 2 errors, 3 warnings, 4 information, 5 debug (default 3)
   -t, --log-type TYPE         file, stdout or both (default file)
   -b, --cores LIST            cores for Copper's processes, e.g. 0-1,4
@@ -31,6 +35,7 @@ END
 
 # ---- options ----
 nodes=1 mount='' log_base='' freshness='' trees='' level='' type='' cores='' pause=0 cache='' record='' patience=30
+fanout='' bulk_fanout='' publish='' groups=''
 
 want_number() { # name value low high
   [[ $2 =~ ^[0-9]{1,18}$ ]] && ((10#$2 >= $3 && 10#$2 <= $4)) || refuse "$1 must be a number from $3 to $4, not '$2'"
@@ -46,7 +51,7 @@ while (($#)); do
   esac
   case $option in
     --nodes | -[vdETltbs] | --mount | --log-dir-base | --md-enoent-ttl-ms | --trees | --log-level | --log-type | --cores | \
-      --sleep | --cache-bytes | --record | --ready-seconds)
+      --sleep | --cache-bytes | --record | --ready-seconds | --fanout | --bulk-fanout | --publish | --groups)
       (($#)) && [[ -n $1 ]] || refuse "option $option needs a value (see -h)"
       ;;
     *) refuse "unknown option $option (see -h)" ;;
@@ -57,6 +62,16 @@ while (($#)); do
     -d | --log-dir-base) log_base=$1 ;;
     -E | --md-enoent-ttl-ms) want_number "$option" "$1" 0 86400000 && freshness=$1 ;;
     -T | --trees) want_number "$option" "$1" 1 64 && trees=$1 ;;
+    --fanout) want_number "$option" "$1" 1 64 && fanout=$1 ;;
+    --bulk-fanout) want_number "$option" "$1" 1 64 && bulk_fanout=$1 ;;
+    --publish)
+      [[ $1 == all || $1 == asked || $1 == auto ]] || refuse "$option must be all, asked or auto, not '$1'"
+      publish=$1
+      ;;
+    --groups)
+      [[ -f $1 && -r $1 ]] || refuse "$option: cannot read the file $1"
+      groups=$(realpath -- "$1")
+      ;;
     -l | --log-level) want_number "$option" "$1" 0 5 && level=$1 ;;
     -t | --log-type)
       [[ $1 == file || $1 == stdout || $1 == both ]] || refuse "$option must be file, stdout or both, not '$1'"
@@ -225,7 +240,9 @@ for ((i = 0; i < nodes; ++i)); do
     ${record:+--record "$record/node$i.trace"}
 done
 keep copper_service "${launcher[@]}" -n "$nodes" "$service" "${both[@]}" --nodes "$nodes" --mount "$mount" \
-  --ready-seconds "$patience" ${freshness:+-E "$freshness"} ${trees:+-T "$trees"} ${cache:+--cache-bytes "$cache"}
+  --ready-seconds "$patience" ${freshness:+-E "$freshness"} ${trees:+-T "$trees"} ${cache:+--cache-bytes "$cache"} \
+  ${fanout:+--fanout "$fanout"} ${bulk_fanout:+--bulk-fanout "$bulk_fanout"} ${publish:+--publish "$publish"} \
+  ${groups:+--groups "$groups"}
 write_record 2>/dev/null || fail 2 "/dev/shm is full"
 
 # ---- wait for the one line ----

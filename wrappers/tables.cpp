@@ -94,15 +94,20 @@ std::string status_text(const json& status) {
   const auto cache = part(status, "cache");
   const auto parents = list(status, "parent");
   const auto children = list(status, "children");
+  const auto bulk_parents = list(status, "bulk_parent");
+  const auto bulk_children = list(status, "bulk_children");
   const auto waiting = list(status, "waiting");
   std::string out;
   line(out, "rank",
        fmt::format("{} of {}, on {}", number(status, "rank"), number(status, "ranks"), text(status, "host")));
   line(out, "up", duration_text(number(status, "uptime_s")));
   line(out, "mount", status.contains("mounted") && status["mounted"] == true ? "answers" : "does not answer");
-  line(out, "trees", fmt::format("{}, fan-out {}", number(status, "trees"), number(status, "fanout")));
+  line(out, "trees",
+       fmt::format("{}, fan-out {}, of file blocks {}, publish {}", number(status, "trees"),
+                   number(status, "fanout"), number(status, "bulk_fanout"), text(status, "publish")));
   for (std::size_t tree = 0; tree < parents.size(); ++tree) {
     line(out, fmt::format("  tree {}", tree), place(parents, children, tree));
+    if (tree < bulk_parents.size()) line(out, "    file blocks", place(bulk_parents, bulk_children, tree));
   }
   line(out, "cache",
        fmt::format("{} of {} ({} outcomes, {}; {} committed)", bytes_text(number(cache, "arena_used")),

@@ -1,9 +1,9 @@
 // What a lane has asked of the rank and has not been told yet: posts on the lane's ring, completions from it.
 //
 // One thread, the lane's; bytes that came from the rank may be let go on any. Every wait is bounded: where
-// the rank shows no sign of life, or has no room, the question goes to storage directly (direct.h); where
-// another rank took the segment over, it is posted again. A completion nobody waits for any more ends the
-// lease it came with.
+// the rank shows no sign of life, has no room, or finds another rank dead that it would have to ask, the
+// question goes to storage directly (direct.h); where another rank took the segment over, it is posted again.
+// A completion nobody waits for any more ends the lease it came with.
 #pragma once
 
 #include <spdlog/logger.h>

@@ -42,7 +42,8 @@ BENCHMARK(decode_an_ask);
 // How a look in the store depends on how much is in it.
 void find_in_the_store(benchmark::State& state) {
   Store store(std::size_t{1} << 30);
-  for (std::int64_t n = 0; n < state.range(0); ++n) store.keep(key_number(n), small_outcome(), false);
+  for (std::int64_t n = 0; n < state.range(0); ++n)
+    store.keep(key_number(n), Ready{small_outcome(), false, {}, 0});
   const auto key = key_number(state.range(0) / 2);
   for (auto _ : state) {
     benchmark::DoNotOptimize(store.ready(key));
@@ -53,7 +54,7 @@ BENCHMARK(find_in_the_store)->Range(64, 1 << 16);
 
 // The front end asks for what the rank has.
 void answer_from_the_cache(benchmark::State& state) {
-  Node node(Rank{0}, Topology(1, 8, 1), {});
+  Node node(Rank{0}, Topology(1, {}, 1), {});
   const auto key = key_number(1);
   node.adopt(key, small_outcome());
   Actions actions;

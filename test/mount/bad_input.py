@@ -57,7 +57,7 @@ class BadInput(MountTest):
         self.refused([STOP, "--frobnicate"], "--frobnicate")
 
     def test_launch_refuses_options_without_their_value(self):
-        for option in ("-v", "-d", "-E", "-l", "-t", "-b", "-s", "--nodes", "--record"):
+        for option in ("-v", "-d", "-E", "-l", "-t", "-b", "-s", "--nodes", "--record", "--fanout", "--groups"):
             self.refused([LAUNCH, option], option)
         self.refused([STOP, "-v"], "-v")
 
@@ -65,9 +65,20 @@ class BadInput(MountTest):
         for option, values in (("--nodes", ("0", "-1", "x", "1000000", "1.5", "")), ("-l", ("6", "-1", "debug")),
                                ("-E", ("-1", "x", "1e3", "99999999999")), ("-t", ("nothing", "files")),
                                ("-b", ("x", "0-", "1,,2", "4095")),
-                               ("-T", ("0", "65", "x")), ("-s", ("-1", "x"))):
+                               ("-T", ("0", "65", "x")), ("-s", ("-1", "x")),
+                               ("--fanout", ("0", "65", "x")), ("--bulk-fanout", ("0", "65")),
+                               ("--publish", ("some", "")), ("--groups", (self.top + "/absent", self.top))):
             for value in values:
                 self.refused(self.launch(option, value), option)
+
+    def groups_file(self, text):
+        file = os.path.join(self.top, "groups")
+        with open(file, "w", encoding="utf-8") as groups:
+            groups.write(text)
+        return file
+
+    def test_launch_refuses_malformed_groups(self):
+        self.refused(self.launch("--groups", self.groups_file("node1 rack1\nnode2\n")), "groups, line 2", "host and its group")
 
     def test_launch_refuses_a_mount_directory_that_cannot_be(self):
         with open(self.mount, "w", encoding="utf-8"):
@@ -165,10 +176,20 @@ class BadInput(MountTest):
         self.refused([program("copper_service")], "--run-dir")
         self.refused([program("copper_service"), "--run-dir", self.run_dir], "--mount")
         for option, values in (("--nodes", ("0", "x")), ("-E", ("-1", "x")), ("-l", ("6", "x")), ("-t", ("nowhere",)),
-                               ("-T", ("0", "65")), ("--fanout", ("0", "65")), ("--cache-bytes", ("0", "x")),
+                               ("-T", ("0", "65")), ("--fanout", ("0", "65")), ("--bulk-fanout", ("0", "65")),
+                               ("--publish", ("some",)), ("--cache-bytes", ("0", "x")),
                                ("--lanes", ("0", "9")), ("--ready-seconds", ("x", "-1"))):
             for value in values:
                 self.refused(self.service(option, value), option.lstrip("-"))
+
+    def test_the_service_refuses_malformed_groups_with_one_line_on_all_ranks(self):
+        launcher = os.environ.get("COPPER_MPIEXEC", "mpiexec").split()
+        for file in (self.groups_file("node1 rack1 more\n"), self.top + "/absent", self.top):
+            done = run([*launcher, "-n", "2", *self.service("--nodes", "2", "--groups", file)])
+            ours = [line for line in done.stderr.splitlines() if "copper_service: " in line]
+            self.assertEqual((done.returncode, len(ours)), (2, 1), done.stderr)
+            self.assertIn(file, ours[0])
+        self.nothing_left()
 
     def test_the_service_refuses_a_run_directory_that_is_not_there(self):
         self.refused([program("copper_service"), "--run-dir", self.top + "/absent", "--mount", self.mount], "absent")

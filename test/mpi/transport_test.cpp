@@ -1,102 +1,140 @@
-// Every rank sends every other rank a known sequence of messages, all at once: payloads of none to a whole
-// block, far more than may be in flight to one peer. Each must arrive once, whole and in order, and the
-// counts must agree.
-#include <cstdio>
-#include <cstdlib>
+// Every rank sends every other rank a known sequence of messages in each of several trees, all at once:
+// payloads of none to a whole block, some of file blocks, far more than may be in flight to one peer. Each
+// must arrive once and whole; within a tree in order, where the bytes of a file block count for nothing and
+// its announcement, which has no bytes, for everything.
+#include <algorithm>
+#include <deque>
 #include <map>
-#include <string>
 
-#include "service/mpi_job.h"
-#include "service/mpi_transport.h"
+#include "test/mpi/harness.h"
 #include "tree/limits.h"
 
 namespace copper {
 namespace {
 
-constexpr std::uint32_t messages_per_peer = 120;
-
-[[noreturn]] void fail(const MpiJob& job, const std::string& what) {
-  std::fprintf(stderr, "rank %u: %s\n", job.rank(), what.c_str());
-  job.abort(1);
-}
-
-void expect(const MpiJob& job, bool condition, const std::string& what) {
-  if (!condition) fail(job, what);
-}
+constexpr std::uint32_t trees = 3;
+constexpr std::uint32_t messages_per_peer = 150;
 
 // The n-th message from one rank to another: every third has no payload, the others one of a size that
 // wanders.
 std::size_t payload_bytes(std::uint32_t from, std::uint32_t to, std::uint32_t n) {
   if (n % 3 == 0) return 0;
   if (n % 7 == 1) return limits::block_bytes;
+  if (n % 7 == 2) return limits::inline_bytes + n % 2;
   return 1 + (n * 7919 + from * 104729 + to * 1299709) % 200'000;
 }
 
-Bytes payload(std::uint32_t from, std::uint32_t to, std::uint32_t n) {
-  std::string text(payload_bytes(from, to, n), '\0');
-  for (std::size_t i = 0; i < text.size(); ++i)
-    text[i] = static_cast<char>((i * 31 + from + to * 7 + n * 13) & 0xff);
-  return Bytes::copy_of(text);
-}
-
 Message message(std::uint32_t from, std::uint32_t to, std::uint32_t n) {
-  const auto key =
-      Key::entry("/from" + std::to_string(from) + "/to" + std::to_string(to) + "/" + std::to_string(n));
-  const auto bytes = payload(from, to, n);
-  if (bytes.size() == 0) return Ask{key, n};
-  return Answer{
-      .key = key, .unchanged = false, .value = bytes, .tag = tag_of(bytes.span()), .fresh_for = Duration{n}};
+  const auto directory =
+      "/from" + std::to_string(from) + "/to" + std::to_string(to) + "/" + std::to_string(n % 8);
+  const auto path = directory + "/" + std::to_string(n);
+  const auto size = payload_bytes(from, to, n);
+  if (size == 0) return Ask{.key = Key::entry(path), .have = n};
+  const auto bytes = pattern(size, from + to * 7 + n);
+  const auto tag = tag_of(bytes.span());
+  if (n % 5 == 1) return Publish{Key::listing(path), n, Published::bytes, bytes, tag, Duration{n}};
+  const auto key = n % 2 == 0 ? Key::entry(path) : Key::file_block(path, n, {});
+  return Answer{.key = key, .unchanged = false, .value = bytes, .tag = tag, .fresh_for = Duration{n}};
 }
 
-void check(const MpiJob& job, const Received& received, std::uint32_t n) {
-  const auto from = number(received.from);
-  const auto expected = message(from, job.rank(), n);
-  const auto name = "message " + std::to_string(n) + " from " + std::to_string(from);
-  expect(job, received.message.index() == expected.index(), name + " is of another kind");
-  if (const auto* ask = std::get_if<Ask>(&expected)) {
-    const auto& got = std::get<Ask>(received.message);
-    expect(job, got.key == ask->key && got.have == ask->have, name + " is another ask");
-    return;
+const Key& key_of(const Message& message) {
+  if (const auto* ask = std::get_if<Ask>(&message)) return ask->key;
+  if (const auto* publish = std::get_if<Publish>(&message)) return publish->key;
+  return std::get<Answer>(message).key;
+}
+
+bool announced(const Message& message) {
+  const auto* answer = std::get_if<Answer>(&message);
+  return answer != nullptr && answer->key.kind == Kind::block &&
+         payload_of(message).size > limits::inline_bytes;
+}
+
+bool same(const Message& a, const Message& b) {
+  const auto left = payload_of(a);
+  const auto right = payload_of(b);
+  const auto tag = [](const Message& message) {
+    if (const auto* answer = std::get_if<Answer>(&message)) return answer->tag;
+    if (const auto* publish = std::get_if<Publish>(&message)) return publish->tag;
+    return std::get<Ask>(message).have;
+  };
+  return a.index() == b.index() && key_of(a) == key_of(b) && tag(a) == tag(b) && left.size == right.size &&
+         left.arrival == nullptr &&
+         std::equal(left.data.get(), left.data.get() + left.size, right.data.get());
+}
+
+// What one rank is to hear from another.
+class Expected {
+ public:
+  Expected(std::uint32_t from, std::uint32_t self, const Topology& topology) {
+    for (std::uint32_t n = 0; n < messages_per_peer; ++n) {
+      const auto said = message(from, self, n);
+      in_order_[topology.tree_of(key_of(said))].push_back(said);
+    }
   }
-  const auto& answer = std::get<Answer>(expected);
-  const auto& got = std::get<Answer>(received.message);
-  expect(job, got.key == answer.key && got.fresh_for == answer.fresh_for, name + " is another answer");
-  expect(job, got.value.ok() && got.value->text() == answer.value->text(), name + " has other bytes");
-}
 
-int run(int argc, char** argv) {
+  // Nothing where this is right.
+  std::string take(const Message& came, Tree tree) {
+    const auto* answer = std::get_if<Answer>(&came);
+    if (answer != nullptr && !answer->arrival && payloads_.contains(answer->key)) {
+      const bool right = same(came, payloads_.at(answer->key));
+      payloads_.erase(answer->key);
+      return right ? "" : describe(answer->key) + " has other bytes";
+    }
+    auto& next = in_order_[tree];
+    if (next.empty()) return describe(key_of(came)) + " came although nothing was left";
+    const auto said = next.front();
+    next.pop_front();
+    if (key_of(said) != key_of(came)) return describe(key_of(came)) + " came for " + describe(key_of(said));
+    if (!announced(said)) return same(said, came) ? "" : describe(key_of(came)) + " is not what was said";
+    payloads_.emplace(key_of(said), said);
+    return answer != nullptr && answer->arrival ? "" : describe(key_of(came)) + " came unannounced";
+  }
+
+  bool all() const {
+    return payloads_.empty() &&
+           std::ranges::all_of(in_order_, [](const auto& tree) { return tree.second.empty(); });
+  }
+
+ private:
+  std::map<Tree, std::deque<Message>> in_order_;
+  std::map<Key, Message> payloads_;
+};
+
+[[noreturn]] void run(int argc, char** argv) {
   MpiJob job(argc, argv);
+  const Topology topology(job.size(), {}, trees);
   HeapMemory memory;
   Counters counters;
-  MpiTransport transport(memory, counters);
+  std::string said;
+  MpiTransport transport(job, topology, memory, counters, [&](const std::string& line) { said += line; });
+  std::map<Rank, Expected> expected;
+  for (std::uint32_t from = 0; from < job.size(); ++from)
+    if (from != job.rank()) expected.emplace(Rank{from}, Expected(from, job.rank(), topology));
   for (std::uint32_t n = 0; n < messages_per_peer; ++n) {
     for (std::uint32_t to = 0; to < job.size(); ++to) {
       if (to != job.rank()) transport.send(Rank{to}, message(job.rank(), to, n));
     }
   }
-  const std::uint64_t expected = std::uint64_t{job.size() - 1} * messages_per_peer;
-  std::map<std::uint32_t, std::uint32_t> next;  // by sender
-  for (std::uint64_t arrived = 0; arrived < expected || transport.sending();) {
-    if (const auto received = transport.receive()) {
-      check(job, *received, next[number(received->from)]++);
-      ++arrived;
-    }
+  const auto all = [&] {
+    return std::ranges::all_of(expected, [](const auto& peer) { return peer.second.all(); });
+  };
+  while (!all() || transport.sending()) {
+    const auto received = transport.receive();
+    if (!received) continue;
+    const auto tree = topology.tree_of(key_of(received->message));
+    const auto wrong = expected.at(received->from).take(received->message, tree);
+    expect(job, wrong.empty(), "from rank " + std::to_string(number(received->from)) + ": " + wrong);
   }
-  expect(job, counters[Counter::messages_damaged] == 0, "a message was damaged");
+  expect(job, counters[Counter::messages_damaged] == 0 && said.empty(), "a message was damaged: " + said);
   expect(job, !transport.bulk_outstanding(), "payloads are under way after all have arrived");
   expect(job, job.all(true) && !job.all(job.rank() != 0), "ranks do not agree");
-  transport.withdraw();
-  job.leave(EXIT_SUCCESS, std::chrono::seconds{2});
+  expect(job, !transport.receive(), "something came that nobody sent");
+  finish(job, transport);
 }
 
 }  // namespace
 }  // namespace copper
 
 int main(int argc, char** argv) {
-  try {
-    return copper::run(argc, argv);
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "%s\n", error.what());
-    return EXIT_FAILURE;
-  }
+  return copper::run_test([&] { copper::run(argc, argv); });
 }

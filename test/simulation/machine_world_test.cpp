@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 
 #include "tree/idle_policy.h"
+#include "tree/simulation/nobodys_bytes.h"
 #include "tree/simulation/simulation.h"
 
 namespace copper::simulation {
@@ -19,6 +20,7 @@ NodeProfile node() {
   return {.message_us = 5,
           .send_us = 3,
           .question_us = 7,
+          .checksum_gb_per_s = 1,
           .loaded_us = 11,
           .doorbell_us = 30,
           .request_us = 1,
@@ -113,35 +115,42 @@ TEST_CASE("a simulated message is there when the receiver's interface has taken 
   };
   class OneFile final : public SimulatedStorage {
    public:
-    void begin(const Key&) override {}
+    void begin(const Key&, Instant) override {}
     Loaded look(const Load& load, Instant) override {
-      return {load.key, false, Bytes(nullptr, 5000), 1, for_the_job};
+      return {load.key, false, NobodysBytes::of(5000), 1, for_the_job};
     }
     void end(const Key&) override {}
     std::uint64_t loads() const override { return 1; }
   };
   class Asks final : public Application {
    public:
-    void on_reply(Rank, const Reply& reply) override { bytes += reply.outcome.value->size(); }
+    void on_reply(Rank, const Reply& reply) override {
+      bytes += reply.outcome.value->size();
+      at = simulation->now();
+    }
+    const Simulation* simulation = nullptr;
     std::size_t bytes = 0;
+    Instant at{};
   };
   SlowInterfaces slow;
   OneFile file;
   Asks asks;
-  Simulation simulation(Topology(2, 2, 1), 1 << 20, slow, file, asks, Detail::timing);
+  Simulation simulation(Topology(2, {2, 2}, 1), NodeOptions{.store_bytes = 1 << 20}, slow, file, asks,
+                        Detail::timing);
+  asks.simulation = &simulation;
   simulation.ask(Rank{1}, Client{std::uint64_t{1} << 32}, Key::file_block("/f", 0, {}), 0);
   simulation.run();
   simulation.check();
   // Wakes, arrives, wakes, looks, loads, wakes, arrives, is received, wakes.
-  CHECK(simulation.now() == start + 7ms + 8us);
+  CHECK(asks.at == start + 7ms + 8us);
   CHECK(asks.bytes == 5000);
 }
 
 TEST_CASE("a rank that takes events is busy for the sum of their costs, then sends") {
   auto machine = world();
-  machine.takes(Rank{0}, Work::message, start);
-  machine.takes(Rank{0}, Work::question, start);
-  machine.takes(Rank{0}, Work::loaded, start);
+  machine.takes(Rank{0}, Work::message, 0, start);
+  machine.takes(Rank{0}, Work::question, 0, start);
+  machine.takes(Rank{0}, Work::loaded, 0, start);
   CHECK(machine.done(Rank{0}) == start + 23us);
   CHECK(machine.arrives(Rank{0}, Rank{1}, 0, start) == start + 26us + 2us);
   CHECK(machine.labour(Rank{0}).busy == 26us);
@@ -152,7 +161,7 @@ TEST_CASE("a rank that takes events is busy for the sum of their costs, then sen
 
 TEST_CASE("an idle rank sees a message when its sleep ends, and its doorbell at once") {
   auto machine = world();
-  machine.takes(Rank{0}, Work::message, start);  // done at 5 us
+  machine.takes(Rank{0}, Work::message, 0, start);  // done at 5 us
   const auto idle_since = start + 5us;
   CHECK(machine.wakes(Rank{0}, Cause::message, idle_since + 5s + 300us) > idle_since + 5s + 300us);
   CHECK(machine.wakes(Rank{0}, Cause::message, idle_since + 5s + 300us) <= idle_since + 5s + 1300us);

@@ -32,7 +32,10 @@ int main(int argc, char** argv) {
   app.add_option("--seed", given.seed, "decides the run; for mixed also what is not given below");
   app.add_option("--seeds", seeds, "so many runs, with the seeds from --seed on");
   auto* ranks = app.add_option("--ranks", given.ranks)->check(CLI::Range(1u, 1u << 20));
-  auto* fanout = app.add_option("--fanout", given.fanout)->check(CLI::Range(1u, 64u));
+  auto* fanout = app.add_option("--fanout", given.fanouts.control)->check(CLI::Range(1u, 64u));
+  auto* bulk_fanout = app.add_option("--bulk-fanout", given.fanouts.bulk)->check(CLI::Range(1u, 64u));
+  auto* publish = app.add_option("--publish", given.publish, "all, asked or auto")
+                      ->transform(CLI::CheckedTransformer(publish_policies()));
   auto* trees = app.add_option("--trees", given.trees)->check(CLI::Range(1u, 64u));
   auto* store_bytes = app.add_option("--store-bytes", given.store_bytes, "of each rank");
   app.add_option("--keys", given.keys, "storm: how many")->check(CLI::Range(1u, 1u << 20));
@@ -43,10 +46,12 @@ int main(int argc, char** argv) {
     auto settings = mixed ? mixed_settings(seed) : given;
     settings.seed = seed;
     if (*ranks) settings.ranks = given.ranks;
-    if (*fanout) settings.fanout = given.fanout;
+    if (*fanout) settings.fanouts.control = given.fanouts.control;
+    if (*bulk_fanout) settings.fanouts.bulk = given.fanouts.bulk;
+    if (*publish) settings.publish = given.publish;
     if (*trees) settings.trees = given.trees;
     if (*store_bytes) settings.store_bytes = given.store_bytes;
-    const auto command = mixed ? mixed_command(settings) : storm_command(settings);
+    const auto command = copper::simulation::command(scenario, settings);
     try {
       print(command, mixed ? run_mixed(settings) : run_storm(settings));
     } catch (const Failure& failure) {

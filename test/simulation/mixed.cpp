@@ -20,6 +20,7 @@ constexpr auto changes_end = 8s;
 constexpr std::uint32_t directories = 3;
 constexpr std::uint32_t files_per_directory = 4;
 constexpr std::uint32_t blocks_per_file = 3;
+constexpr std::size_t large_store = std::size_t{1} << 20;  // nothing is evicted
 
 // One process on a node: opens a file by its entry or by its directory's listing, and reads its blocks.
 struct Reader {
@@ -38,22 +39,47 @@ struct Reader {
   std::map<Key, Tag> seen{};  // bytes it could still have
 };
 
+// What goes wrong besides, in some of the runs.
+struct Faults {
+  std::uint32_t failures_one_in = 0;  // of storage's looks; 0: none
+  std::uint32_t stops = 0;            // ranks that stop answering
+  std::uint32_t starved = 0;          // links on which everything takes longer,
+  Duration starvation{};              // up to so much
+};
+
+Faults choose_faults(Random& random, std::uint32_t ranks) {
+  Faults faults;
+  if (random.one_in(3)) faults.failures_one_in = random.between(3, 60);
+  if (ranks > 1 && random.one_in(3)) faults.stops = random.between(1, 2);
+  if (ranks > 1 && random.one_in(4)) {
+    faults.starved = random.between(1, 4);
+    faults.starvation = random.between(10ms, random.one_in(3) ? 9000ms : 300ms);
+  }
+  return faults;
+}
+
+// Segments short enough for a long block to be several.
+constexpr FlowLimits flow{.headers_in_flight = 8, .bytes_in_flight = 20'000, .segment_bytes = 6'000};
+
 class Mixed final : Application {
  public:
   explicit Mixed(const Settings& settings)
       : random_(settings.seed),
         world_(random_.next(), longest()),
         source_(freshness),
-        simulation_(Topology(settings.ranks, settings.fanout, settings.trees), settings.store_bytes, world_,
-                    source_, *this),
+        simulation_(settings.topology(), settings.node(), world_, source_, *this, Detail::whole, flow),
+        faults_(choose_faults(random_, settings.ranks)),
         generations_(settings.ranks, 1) {
+    source_.fail_one_in(faults_.failures_one_in, random_.next());
+    if (settings.store_bytes >= large_store) source_.ranks_remember();
     std::uint32_t depth = 0;
     for (std::uint32_t n = 0; n < settings.ranks; ++n)
       depth = std::max(depth, simulation_.topology().depth(Rank{n}, first_tree));
     const auto& times = world_.longest();
     // What an answer may have aged on its way: down the tree after its storage looked, twice for a repeated
     // load.
-    slack_ = 4 * (depth + 2) * (times.message + times.wake) + 3 * (times.look + times.load + times.wake);
+    slack_ = 4 * (depth + 2) * (times.message + faults_.starvation + times.wake) +
+             3 * (times.look + times.load + times.wake);
     for (std::uint32_t n = 0; n < directories * files_per_directory; ++n) {
       paths_.push_back("/lus/d" + std::to_string(n / files_per_directory) + "/f" + std::to_string(n));
       source_.create(paths_.back(), Instant{});
@@ -67,7 +93,7 @@ class Mixed final : Application {
       queue.after(random_.between(0ms, 1000ms), [this, n] {
         expect(!simulation_.engine(Rank{0}).all_ready(),
                "rank 0 does not count a mount that does not answer yet");
-        simulation_.mounted(Rank{n});
+        if (!simulation_.stopped(Rank{n})) simulation_.mounted(Rank{n});
       });
     for (std::uint32_t n = 0; n < 2 * ranks; ++n)
       start({.rank = some_rank(), .opens_left = 12}, random_.between(0ms, 500ms));
@@ -77,10 +103,16 @@ class Mixed final : Application {
       queue.after(random_.between(0s, changes_end), [this] { worker_dies(some_rank()); });
       queue.after(random_.between(1s, changes_end), [this] {
         const auto rank = some_rank();
+        if (simulation_.stopped(rank)) return;
         simulation_.ask_stats(rank, new_client(rank));
         ++reports_due_;
       });
     }
+    for (std::uint32_t n = 0; n < faults_.stops; ++n)
+      queue.after(random_.between(500ms, changes_end), [this] { stop(some_rank()); });
+    for (std::uint32_t n = 0; n < faults_.starved; ++n)
+      queue.after(random_.between(0s, changes_end),
+                  [this] { world_.starve(some_rank(), some_rank(), faults_.starvation); });
     const auto settled = changes_end + freshness + limits::racy_window + slack_;
     for (std::uint32_t n = 0; n < ranks; ++n)
       for (const auto& path : paths_)
@@ -125,7 +157,18 @@ class Mixed final : Application {
         return source_.change(path, now);
     }
   }
+  void stop(Rank rank) {
+    if (simulation_.stopped(rank)) return;
+    simulation_.stop(rank);
+    for (auto& reader : readers_) {
+      if (reader->rank != rank) continue;
+      if (reader->client) waiting_.erase(*reader->client);
+      reader->client.reset();
+      reader->opens_left = -1;
+    }
+  }
   void worker_dies(Rank rank) {
+    if (simulation_.stopped(rank)) return;
     simulation_.worker_gone(rank, generations_[number(rank)]++);
     for (auto& reader : readers_)
       if (reader->rank == rank && reader->client) give_up(*reader);
@@ -137,7 +180,8 @@ class Mixed final : Application {
     simulation_.queue().after(delay, [this, r = readers_.back().get()] { open_next(*r); });
   }
   void open_next(Reader& reader) {
-    if (reader.opens_left-- == 0) return;
+    if (simulation_.stopped(reader.rank)) reader.opens_left = -1;
+    if (reader.opens_left == -1 || reader.opens_left-- == 0) return;
     reader.tries = 0;
     reader.first_try = simulation_.now();
     reader.gone.reset();
@@ -190,9 +234,19 @@ class Mixed final : Application {
     go_on(reader, outcome);
   }
 
+  // What is no answer: storage failed, or a rank on the way is dead.
+  bool failed(const Reader& reader, const Outcome& outcome) {
+    if (!outcome.value.ok() && outcome.value.error() == rank_is_dead) {
+      ++told_dead_;
+      expect(faults_.stops > 0 || faults_.starved > 0, "nobody is dead");
+      return true;
+    }
+    return source_.judge_failure(reader.key, outcome, reader.asked - slack_, simulation_.now());
+  }
   void go_on(Reader& reader, const Outcome& outcome) {
     const auto now = simulation_.now();
     const auto key = reader.key;
+    if (failed(reader, outcome)) return done(reader);
     const auto since = [&](Duration age) { return reader.last_look ? now : reader.asked - age - slack_; };
     switch (key.kind) {
       case Kind::entry:
@@ -224,16 +278,23 @@ class Mixed final : Application {
     ask(reader, Key::file_block(reader.path, 0, *version));
   }
   void try_again(Reader& reader) {
-    expect(!reader.last_look, "after the last change nobody finds a version gone");
+    expect(!reader.last_look || faults_.stops + faults_.starved > 0,
+           "after the last change nobody finds a version gone");
     // One version may have been remembered for long, by a listing; any other was true lately.
     const std::string directory(parent_path(reader.path));
     const auto changes = source_.changes_since(directory, reader.first_try - freshness - slack_);
-    expect(++reader.tries <= changes + 1, "a reader gets through: " + reader.path);
+    // Who is cut off from a root hears of no expiry.
+    if (++reader.tries > changes + 1 && faults_.stops + faults_.starved > 0) return done(reader);
+    expect(reader.tries <= changes + 1, "a reader gets through: " + reader.path);
     open(reader);
   }
 
+  void on_notice(Rank rank, const Key& key) override {
+    if (rank == simulation_.topology().root(simulation_.topology().tree_of(key))) source_.expired(key);
+  }
   void on_report(Rank, Client, const Census& census) override {
-    expect(census.ranks == simulation_.topology().ranks(), "a census counts every rank");
+    const bool all = census.ranks == simulation_.topology().ranks();
+    expect(all || faults_.stops + faults_.starved > 0, "a census counts every rank");
     --reports_due_;
   }
 
@@ -241,13 +302,17 @@ class Mixed final : Application {
     simulation_.check();
     expect(waiting_.empty(), "no reader waits");
     for (const auto& reader : readers_) expect(reader->opens_left == -1, "each reader comes to its end");
-    expect(simulation_.engine(Rank{0}).all_ready(), "rank 0 knows that all mounts answer");
+    expect(faults_.stops > 0 || simulation_.engine(Rank{0}).all_ready(),
+           "rank 0 knows that all mounts answer");
+    if (faults_.stops + faults_.starved == 0) expect(told_dead_ == 0, "nobody is taken for dead");
   }
 
   Random random_;
   RandomWorld world_;
   Source source_;
   Simulation simulation_;
+  const Faults faults_;
+  std::uint64_t told_dead_ = 0;
   Duration slack_{};
   std::vector<std::string> paths_;
   std::vector<std::unique_ptr<Reader>> readers_;
@@ -265,15 +330,11 @@ Settings mixed_settings(std::uint64_t seed) {
   Random random(seed);
   return {.seed = seed,
           .ranks = random.between(1, 40),
-          .fanout = random.between(1, 9),
+          .fanouts = {random.between(1, 9), random.between(1, 4)},
           .trees = random.between(1, 5),
-          .store_bytes = random.one_in(2) ? random.between(0, 4000) : std::size_t{1} << 20};
-}
-
-std::string mixed_command(const Settings& settings) {
-  return "copper_simulation mixed --seed " + std::to_string(settings.seed) + " --ranks " +
-         std::to_string(settings.ranks) + " --fanout " + std::to_string(settings.fanout) + " --trees " +
-         std::to_string(settings.trees) + " --store-bytes " + std::to_string(settings.store_bytes);
+          .publish = publish_policies()[(random.below(4) + 2) % 3].second,
+          .store_bytes =
+              random.one_in(2) ? random.between(0, random.one_in(2) ? 4'000 : 80'000) : large_store * 8};
 }
 
 }  // namespace copper::simulation

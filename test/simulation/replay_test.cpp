@@ -23,6 +23,7 @@ MachineProfile machine() {
           .node = {.message_us = 5,
                    .send_us = 3,
                    .question_us = 7,
+                   .checksum_gb_per_s = 1,
                    .loaded_us = 11,
                    .doorbell_us = 0,
                    .request_us = 10,
@@ -95,7 +96,7 @@ TEST_CASE("whatever the number of nodes and trees, storage is asked once for wha
   // Five shared objects: 1 + 1 + (2 + 7 names) + (1 + read) + read; the distinct ones of each process
   // besides: (2 + 7) + 1 + (1 + read).
   for (const auto& [nodes, processes, trees] : {std::tuple{1u, 1u, 1u}, {5u, 3u, 2u}, {40u, 2u, 4u}}) {
-    const auto figures = ours(mixed, job(nodes, processes), {.fanout = 3, .trees = trees});
+    const auto figures = ours(mixed, job(nodes, processes), {.fanouts = {3, 2}, .trees = trees});
     CHECK(figures.storage_operations == 14 + 12 * nodes * processes);
     CHECK(figures.storage_bytes == 1'048'576 + 500 + 2000 * nodes * processes);
   }
@@ -116,7 +117,7 @@ TEST_CASE("equal seeds give equal figures, others start the processes at other t
 
 TEST_CASE("keys are valid, each process's own are its own, and meet in their directory's tree") {
   const Workload workload(trace_of(mixed));
-  const Topology topology(100, 8, 16);
+  const Topology topology(100, {8, 2}, 16);
   const auto& questions = workload.questions();
   for (const auto& question : questions) {
     const auto key = workload.key(question, 12, 3);

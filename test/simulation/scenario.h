@@ -5,6 +5,7 @@
 #include <string>
 
 #include "tree/counters.h"
+#include "tree/node.h"
 #include "tree/outcome.h"
 
 namespace copper::simulation {
@@ -12,10 +13,14 @@ namespace copper::simulation {
 struct Settings {
   std::uint64_t seed = 1;
   std::uint32_t ranks = 1;
-  std::uint32_t fanout = 8;
+  Fanouts fanouts{8, 2};
   std::uint32_t trees = 1;
+  PublishPolicy publish = PublishPolicy::automatic;
   std::size_t store_bytes = std::size_t{1} << 30;
   std::uint32_t keys = 50;  // storm only
+
+  Topology topology() const { return {ranks, fanouts, trees}; }
+  NodeOptions node() const { return {store_bytes, publish}; }
 };
 
 struct Ran {
@@ -39,8 +44,7 @@ Ran run_mixed(const Settings& settings);
 // The seed's choice of all the rest.
 Settings mixed_settings(std::uint64_t seed);
 
-// The command lines that repeat a run.
-std::string storm_command(const Settings& settings);
-std::string mixed_command(const Settings& settings);
+// The command line that repeats a run of "storm" or "mixed".
+std::string command(const std::string& scenario, const Settings& settings);
 
 }  // namespace copper::simulation

@@ -9,6 +9,9 @@
 namespace copper::simulation {
 namespace {
 
+constexpr std::size_t long_block_bytes = 20'000;
+static_assert(long_block_bytes > limits::inline_bytes);
+
 std::string version_text(const Version& version) {
   std::ostringstream text;
   text << version.inode << ' ' << version.mtime_ns;
@@ -27,7 +30,9 @@ Version read_version(std::istream& text) {
 }
 
 std::string block_text(const Key& key, std::uint64_t content) {
-  return describe(key) + " " + version_text(key.version) + " content " + std::to_string(content);
+  auto text = describe(key) + " " + version_text(key.version) + " content " + std::to_string(content);
+  if (key.kind == Kind::block && key.version.inode % 3 == 0) text.resize(long_block_bytes + key.block, '.');
+  return text;
 }
 
 std::istringstream reading(const Outcome& outcome, const std::string& expected_start) {
@@ -101,13 +106,18 @@ bool Source::change_unseen(const std::string& path, Instant now) {
 
 // ---- it is asked ----
 
-void Source::begin(const Key& key) {
+void Source::begin(const Key& key, Instant now) {
   expect(under_way_.insert(key).second, "two loads at once of " + describe(key));
+  if (const auto last = fresh_until_.find(key); ranks_remember_ && last != fresh_until_.end())
+    expect(last->second <= now, "asked again while it is fresh: " + describe(key));
   ++loads_;
   ++loads_by_key_[key];
 }
 
-void Source::end(const Key& key) { under_way_.erase(key); }
+void Source::end(const Key& key) {
+  under_way_.erase(key);
+  if (overtaken_.erase(key) != 0) fresh_until_.erase(key);
+}
 
 std::string Source::listing_text(const std::string& path) const {
   const auto found = directories_.find(path);
@@ -119,7 +129,47 @@ std::string Source::listing_text(const std::string& path) const {
   return text.str();
 }
 
+void Source::fail_one_in(std::uint32_t looks, std::uint64_t seed) {
+  fail_one_in_ = looks;
+  random_ = Random(seed);
+}
+
+void Source::expired(const Key& key) {
+  const auto expire = [&](const Key& named) {
+    fresh_until_.erase(named);
+    if (under_way_.contains(named)) overtaken_.insert(named);
+  };
+  if (key.kind != Kind::listing) expire(Key::entry(key.path));
+  expire(Key::listing(key.kind == Kind::listing ? std::string_view(key.path) : key.directory()));
+}
+
 Loaded Source::look(const Load& load, Instant now) {
+  if (fail_one_in_ != 0 && random_.one_in(fail_one_in_)) {
+    const Errno error{random_.one_in(2) ? EIO : EACCES};
+    failures_[load.key].emplace_back(now, error);
+    fresh_until_.erase(load.key);
+    return {load.key, false, error, 0, {}};
+  }
+  auto loaded = look_at(load, now);
+  fresh_until_[load.key] = after(now, loaded.fresh_for);
+  return loaded;
+}
+
+bool Source::judge_failure(const Key& key, const Outcome& outcome, Instant from, Instant to) const {
+  if (outcome.value.ok()) return false;
+  const auto error = outcome.value.error();
+  if (error != Errno{EIO} && error != Errno{EACCES}) return false;
+  const auto found = failures_.find(key);
+  expect(found != failures_.end() && std::any_of(found->second.begin(), found->second.end(),
+                                                 [&](const auto& failure) {
+                                                   return failure.second == error && failure.first >= from &&
+                                                          failure.first <= to;
+                                                 }),
+         "storage did not say so lately: " + named(key, outcome));
+  return true;
+}
+
+Loaded Source::look_at(const Load& load, Instant now) const {
   const auto& key = load.key;
   const auto fail = [&](int error, Duration fresh_for) {
     return Loaded{key, false, Errno{error}, 0, fresh_for};

@@ -3,7 +3,8 @@
 //
 // A file has a version, which its times show, and a content, which may change for limits::racy_window after
 // the version did without showing (storage's clock is coarse). A listing carries the versions of its files
-// along, but its own "unchanged?" looks only at the directory, as the real one's does.
+// along, but its own "unchanged?" looks only at the directory, as the real one's does. Blocks of every third
+// file are long enough to travel as segments.
 #pragma once
 
 #include <cstdint>
@@ -15,6 +16,7 @@
 #include <vector>
 
 #include "tree/node.h"
+#include "tree/simulation/random.h"
 #include "tree/simulation/simulated_storage.h"
 
 namespace copper::simulation {
@@ -30,10 +32,17 @@ class Source final : public SimulatedStorage {
   // A new content without a new version: false, and nothing happens, where the version is too old for that.
   bool change_unseen(const std::string& path, Instant now);
   bool exists(const std::string& path) const;
+  // From now on one look in so many fails, with EIO or EACCES; 0: none.
+  void fail_one_in(std::uint32_t looks, std::uint64_t seed);
   std::size_t changes_since(const std::string& directory, Instant from) const;  // of any file in it
 
   // ---- it is asked
-  void begin(const Key& key) override;  // throws Failure where a load is under way already
+  // Throws Failure where a load is under way already; and, where `ranks_remember`, where the last look is
+  // still fresh and nothing has expired it.
+  void begin(const Key& key, Instant now) override;
+  void ranks_remember() { ranks_remember_ = true; }
+  void expired(
+      const Key& key);  // what named its version: its entry and its directory's listing, or its listing
   Loaded look(const Load& load, Instant now) override;
   void end(const Key& key) override;
   std::uint64_t loads() const override { return loads_; }
@@ -50,6 +59,9 @@ class Source final : public SimulatedStorage {
   Listed judge_listing(const Key& key, const Outcome& outcome, Instant from, Instant to) const;
   // A block, of a file or a listing: true where it is ESTALE and that version was gone by `to`.
   bool judge_block(const Key& key, const Outcome& outcome, Instant from, Instant to) const;
+  // True where it is an error that a look at the key in [from, to] failed with; throws Failure where it is
+  // one that no look failed with.
+  bool judge_failure(const Key& key, const Outcome& outcome, Instant from, Instant to) const;
 
   Duration freshness() const { return freshness_; }
 
@@ -67,6 +79,7 @@ class Source final : public SimulatedStorage {
   const std::vector<Spell>* history(const std::string& path) const;
   const Spell* current(const std::string& path) const;
   std::string listing_text(const std::string& path) const;
+  Loaded look_at(const Load& load, Instant now) const;
   template <class Matches>
   bool was(const std::string& path, Instant from, Instant to, Matches matches) const;
 
@@ -76,6 +89,12 @@ class Source final : public SimulatedStorage {
   std::uint64_t loads_ = 0;
   std::unordered_map<Key, std::uint64_t, KeyHash> loads_by_key_;
   std::unordered_set<Key, KeyHash> under_way_;
+  std::unordered_set<Key, KeyHash> overtaken_;  // by an expiry while they were
+  std::uint32_t fail_one_in_ = 0;
+  Random random_{0};
+  std::unordered_map<Key, std::vector<std::pair<Instant, Errno>>, KeyHash> failures_;
+  bool ranks_remember_ = false;
+  std::unordered_map<Key, Instant, KeyHash> fresh_until_;  // of the last look at it
 };
 
 }  // namespace copper::simulation

@@ -16,8 +16,7 @@ class Storm final : Application {
       : random_(settings.seed),
         world_(random_.next(), {}),
         source_(60s),
-        simulation_(Topology(settings.ranks, settings.fanout, settings.trees), settings.store_bytes, world_,
-                    source_, *this),
+        simulation_(settings.topology(), settings.node(), world_, source_, *this),
         asked_(settings.ranks) {
     for (std::uint32_t n = 0; n < settings.keys; ++n) keys_.push_back(make_key(n));
   }
@@ -75,6 +74,7 @@ class Storm final : Application {
     simulation_.check();
     for (const auto asked : asked_) expect(asked == keys_.size(), "each rank gets all it asks");
     expect(source_.loads() == keys_.size(), "storage is asked once for each key");
+    expect(simulation_.network().repeated() == 0, "nothing crosses an edge twice");
     for (const auto& [key, loads] : source_.loads_by_key())
       expect(loads == 1, "loaded twice: " + describe(key));
     expect(simulation_.engine(Rank{0}).all_ready(), "rank 0 knows that all mounts answer");
@@ -91,12 +91,5 @@ class Storm final : Application {
 }  // namespace
 
 Ran run_storm(const Settings& settings) { return Storm(settings).run(); }
-
-std::string storm_command(const Settings& settings) {
-  return "copper_simulation storm --seed " + std::to_string(settings.seed) + " --ranks " +
-         std::to_string(settings.ranks) + " --fanout " + std::to_string(settings.fanout) + " --trees " +
-         std::to_string(settings.trees) + " --store-bytes " + std::to_string(settings.store_bytes) +
-         " --keys " + std::to_string(settings.keys);
-}
 
 }  // namespace copper::simulation

@@ -10,7 +10,7 @@ CLEAN = {
     "tree/key.h": "#include <string>\n",
     "tree/simulation/world.h": '#include "tree/key.h"\n',
     "service/segment/segment.h": '#include "tree/key.h"\n',
-    "service/mpi_api.h": "#include <mpi.h>\n",
+    "service/mpi/api.h": "#include <mpi.h>\n",
     "service/arena.h": "",
     "fuse_frontend/kernel/fuse.h": '#include <fuse_lowlevel.h>\n#include "service/segment/segment.h"\n',
     "wrappers/copper.cpp": '#include "wrappers/tables.h"\n#include "tree/simulation/world.h"\n',

@@ -62,7 +62,7 @@ TEST_CASE("each rank is counted once, whoever asks, in every tree") {
   for (std::uint32_t ranks = 1; ranks <= 20; ++ranks)
     for (std::uint32_t fanout : {1u, 2u, 3u, 64u})
       for (std::uint32_t asker = 0; asker < ranks; ++asker) {
-        Job job(Topology(ranks, fanout, 2));
+        Job job(Topology(ranks, {fanout, 2}, 2));
         const auto census = job.begin(asker);
         job.deliver();
         const auto taken = job.takers[asker].taken(job.now);
@@ -77,7 +77,7 @@ TEST_CASE("each rank is counted once, whoever asks, in every tree") {
 }
 
 TEST_CASE("censuses of several askers at once do not mix") {
-  Job job(Topology(13, 3, 1));
+  Job job(Topology(13, {3, 2}, 1));
   const auto first = job.begin(4);
   const auto second = job.begin(4);
   job.begin(9);
@@ -89,7 +89,7 @@ TEST_CASE("censuses of several askers at once do not mix") {
 }
 
 TEST_CASE("a silent rank costs its subtree's count, not the asker's time") {
-  Job job(Topology(7, 2, 1));
+  Job job(Topology(7, {2, 2}, 1));
   job.begin(0);
   job.deliver(Rank{1});
   CHECK_FALSE(job.takers[0].taken(job.now));
@@ -105,7 +105,7 @@ TEST_CASE("a silent rank costs its subtree's count, not the asker's time") {
 }
 
 TEST_CASE("who waits for a silent rank on behalf of others forgets") {
-  Job job(Topology(7, 2, 1));
+  Job job(Topology(7, {2, 2}, 1));
   job.begin(0);
   job.deliver(Rank{3});
   REQUIRE(job.takers[1].deadline());
@@ -115,7 +115,7 @@ TEST_CASE("who waits for a silent rank on behalf of others forgets") {
 }
 
 TEST_CASE("only neighbours count, and nothing is counted twice") {
-  CensusTaker taker(Rank{1}, Topology(7, 2, 1));
+  CensusTaker taker(Rank{1}, Topology(7, {2, 2}, 1));
   Actions out;
   CHECK_FALSE(taker.on_count(Rank{2}, {{Rank{2}, 1}}, {}, Instant{}, out));   // no neighbour
   CHECK_FALSE(taker.on_count(Rank{0}, {{Rank{99}, 1}}, {}, Instant{}, out));  // no rank
@@ -131,7 +131,7 @@ TEST_CASE("only neighbours count, and nothing is counted twice") {
 }
 
 TEST_CASE("a flood of censuses is bounded") {
-  CensusTaker taker(Rank{1}, Topology(7, 2, 1));
+  CensusTaker taker(Rank{1}, Topology(7, {2, 2}, 1));
   Actions out;
   for (std::uint64_t n = 0; n < 10 * limits::censuses; ++n)
     CHECK(taker.on_count(Rank{0}, {{Rank{0}, n}}, {}, Instant{}, out));

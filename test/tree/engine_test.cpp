@@ -41,7 +41,7 @@ struct QuietClients final : Clients {
 };
 
 struct Fixture {
-  explicit Fixture(std::uint32_t self) : node(Rank{self}, Topology(7, 2, 1), {}) {}
+  explicit Fixture(std::uint32_t self) : node(Rank{self}, Topology(7, {2, 2}, 1), {}) {}
   static std::string report(ControlOp op, const Engine&, const std::optional<Census>& census, Instant) {
     return op == ControlOp::status ? "status" : "stats of " + std::to_string(census->ranks);
   }

@@ -3,6 +3,7 @@
 
 #include <xxhash.h>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cstring>
 #include <string>
@@ -14,10 +15,24 @@ namespace {
 
 using Encoded = std::vector<std::byte>;
 
-Encoded encoded(const Message& message, std::uint32_t payload_tag = 7) {
+// With a stream where segments follow.
+Encoded encoded(const Message& message) {
   Encoded bytes;
-  encode(message, payload_tag, bytes);
+  encode(message, payload_of(message).size > limits::inline_bytes ? limits::streams : 0, bytes);
   return bytes;
+}
+
+Bytes bytes_of(std::size_t size) { return Bytes::copy_of(std::string(size, 'x')); }
+
+// What came, with its payload; one that did not come along is made up.
+Message whole(const Header& header) {
+  auto message = header.message;
+  if (header.payload_bytes == 0) return message;
+  const auto payload =
+      header.inlined.empty() ? bytes_of(header.payload_bytes) : Bytes::copy_of(header.inlined);
+  if (auto* answer = std::get_if<Answer>(&message)) answer->value = payload;
+  if (auto* publish = std::get_if<Publish>(&message)) publish->value = payload;
+  return message;
 }
 
 const Version version{0xfedc'ba98'7654'3210, 1 << 30, -1, 1'700'000'000'123'456'789};
@@ -43,15 +58,28 @@ std::vector<Message> every_message() {
   using namespace std::chrono_literals;
   return {
       Ask{Key::listing("/"), 0},
-      Ask{Key::listing_block("/a", 4, 99), 5},
-      Ask{Key::entry("/a/b"), ~Tag{0}},
+      Ask{Key::listing_block("/a", 4, 99), 5, Shape::control, 1},
+      Ask{Key::entry("/a/b"), ~Tag{0}, Shape::control, ~std::uint64_t{0}},
       Ask{block_key, 1},
+      Ask{block_key, 1, Shape::bulk, 7},
       Ask{Key::filesystem("/lus"), 0},
       Answer{block_key, false, Bytes::copy_of("some bytes"), 12, for_the_job},
       Answer{block_key, false, Bytes{}, tag_of({}), 0s},
       Answer{Key::entry("/a"), true, Errno{EIO}, 12, 1999ms},
       Answer{Key::entry("/a"), false, Errno{ENOENT}, 0, 2s},
       Answer{block_key, false, Errno{ESTALE}, 0, 0s},
+      Answer{block_key, false, bytes_of(limits::inline_bytes), 12, 2s},
+      Answer{block_key, false, bytes_of(limits::inline_bytes + 1), 12, 2s},
+      Answer{block_key, false, bytes_of(limits::block_bytes), 12, 2s},
+      Publish{Key::listing("/a"), 1, Published::bytes, Bytes::copy_of("names"), 12, 2s},
+      Publish{Key::listing("/a"), 1, Published::bytes, Bytes{}, tag_of({}), 2s},
+      Publish{Key::listing("/a"), 2, Published::bytes, bytes_of(limits::block_bytes), 12, 2s},
+      Publish{block_key, 2, Published::bytes, bytes_of(limits::inline_bytes), 12, for_the_job},
+      Publish{Key::entry("/a"), ~std::uint64_t{0}, Published::unchanged, Errno{EIO}, 12, 2s},
+      Publish{Key::entry("/a"), 3, Published::error, Errno{ENOENT}, 0, 2s},
+      Publish{block_key, 4, Published::offered, Errno{EIO}, 12, for_the_job},
+      Ping{false},
+      Ping{true},
       Expire{block_key},
       Expire{Key::listing_block("/a", 4, 99)},
       ReadyRanks{{Rank{0}}},
@@ -65,6 +93,13 @@ std::vector<Message> every_message() {
   };
 }
 
+// The encoding of what came, in its own stream.
+Encoded whole_with_stream(const Header& header) {
+  Encoded bytes;
+  encode(whole(header), header.stream, bytes);
+  return bytes;
+}
+
 // Makes the checksum right again after damage.
 void seal(Encoded& bytes) {
   const auto checksum = std::uint64_t{XXH3_64bits(bytes.data(), bytes.size() - 8)};
@@ -75,19 +110,35 @@ void seal(Encoded& bytes) {
 
 TEST_CASE("what is encoded decodes to itself") {
   for (const auto& message : every_message()) {
-    const auto bytes = encoded(message, 0xdead'beef);
+    const auto bytes = encoded(message);
     const auto header = decode(bytes);
     REQUIRE(header);
-    CHECK(bytes.size() <= limits::message_bytes);
+    const auto payload = payload_of(message);
+    const bool inlined = payload.size <= limits::inline_bytes;
+    CHECK(bytes.size() <= limits::header_bytes + (inlined ? payload.size : 0));
     CHECK(header->message.index() == message.index());
-    CHECK(header->payload_tag == 0xdead'beef);
-    const auto* payload = payload_of(message);
-    CHECK(header->payload_bytes == (payload == nullptr ? 0 : payload->size()));
-    // An answer's bytes come apart; with them it is whole again.
-    auto again = header->message;
-    if (payload != nullptr) std::get<Answer>(again).value = *payload;
-    CHECK(encoded(again, 0xdead'beef) == bytes);
+    CHECK(header->stream == (inlined ? 0 : limits::streams));
+    CHECK(header->payload_bytes == payload.size);
+    CHECK(header->inlined.size() == (inlined ? payload.size : 0));
+    CHECK(std::ranges::equal(header->inlined, std::span(payload.data.get(), inlined ? payload.size : 0)));
+    CHECK(payload_of(header->message).size == 0);
+    CHECK(encoded(whole(*header)) == bytes);
   }
+}
+
+TEST_CASE("a payload that is still arriving has the header of one that is there") {
+  HeapMemory memory;
+  const auto arrival = std::make_shared<Arrival>(*memory.allocate(block_key, limits::inline_bytes + 1));
+  using namespace std::chrono_literals;
+  const Answer arriving{block_key, false, Bytes{}, 12, 2s, arrival};
+  const Answer there{block_key, false, bytes_of(limits::inline_bytes + 1), 12, 2s};
+  CHECK(encoded(arriving) == encoded(there));
+  const auto payload = payload_of(arriving);
+  CHECK(payload.size == limits::inline_bytes + 1);
+  CHECK(payload.data.get() == arrival->data());
+  CHECK(payload.there() == 0);
+  arrival->advance(5);
+  CHECK(payload.there() == 5);
 }
 
 TEST_CASE("the fields of an answer survive the way") {
@@ -109,10 +160,25 @@ TEST_CASE("the fields of an answer survive the way") {
 }
 
 TEST_CASE("the fields of the other messages survive the way") {
-  const auto ask = decode(encoded(Ask{block_key, 77}));
+  const auto ask = decode(encoded(Ask{block_key, 77, Shape::bulk, 9}));
   REQUIRE(ask);
   CHECK(std::get<Ask>(ask->message).key == block_key);
   CHECK(std::get<Ask>(ask->message).have == 77);
+  CHECK(std::get<Ask>(ask->message).shape == Shape::bulk);
+  CHECK(std::get<Ask>(ask->message).seen == 9);
+  const auto publish = decode(encoded(Publish{block_key, 5, Published::offered, Errno{EIO}, 3, Duration{8}}));
+  REQUIRE(publish);
+  CHECK(std::get<Publish>(publish->message).key == block_key);
+  CHECK(std::get<Publish>(publish->message).number == 5);
+  CHECK(std::get<Publish>(publish->message).published == Published::offered);
+  CHECK(std::get<Publish>(publish->message).tag == 3);
+  CHECK(std::get<Publish>(publish->message).fresh_for == Duration{8});
+  const auto absent = decode(encoded(Publish{block_key, 5, Published::error, Errno{ENOENT}, 0, {}}));
+  REQUIRE(absent);
+  CHECK(std::get<Publish>(absent->message).value.error() == Errno{ENOENT});
+  const auto ping = decode(encoded(Ping{true}));
+  REQUIRE(ping);
+  CHECK(std::get<Ping>(ping->message).answer);
   const auto ready = decode(encoded(ReadyRanks{{Rank{5}, Rank{6}}}));
   REQUIRE(ready);
   CHECK(std::get<ReadyRanks>(ready->message).ranks == std::vector{Rank{5}, Rank{6}});
@@ -139,7 +205,10 @@ TEST_CASE("every truncation is refused, and so is every addition") {
 TEST_CASE("every flipped bit is refused") {
   for (const auto& message : every_message()) {
     auto bytes = encoded(message);
+    // Of long ones a sample: all bits of the beginning and the end, and of every 97th byte.
     for (std::size_t bit = 0; bit < 8 * bytes.size(); ++bit) {
+      const auto at = bit / 8;
+      if (at > 128 && at + 64 < bytes.size() && at % 97 != 0) continue;
       const auto mask = std::byte{1} << bit % 8;
       bytes[bit / 8] ^= mask;
       if (decode(bytes)) FAIL("believed it with bit " << bit << " flipped");
@@ -152,6 +221,7 @@ TEST_CASE("damage under a right checksum is refused, or read as the one message 
   for (const auto& message : every_message()) {
     const auto good = encoded(message);
     for (std::size_t at = 0; at + 8 < good.size(); ++at) {
+      if (at > 256 && at % 97 != 0) continue;
       for (const int value : {0x00, 0x01, 0x2e, 0x2f, 0x7f, 0x80, 0xff}) {
         auto bytes = good;
         bytes[at] = std::byte(value);
@@ -159,11 +229,7 @@ TEST_CASE("damage under a right checksum is refused, or read as the one message 
         auto header = decode(bytes);
         if (!header) continue;
         if (header->payload_bytes > limits::block_bytes) FAIL("a payload larger than a block, byte " << at);
-        if (header->payload_bytes != 0)
-          std::get<Answer>(header->message).value =
-              Bytes::copy_of(std::string(static_cast<std::size_t>(header->payload_bytes), 'x'));
-        if (encoded(header->message, header->payload_tag) != bytes)
-          FAIL("read as another message, byte " << at);
+        if (whole_with_stream(*header) != bytes) FAIL("read as another message, byte " << at);
       }
     }
   }
@@ -186,13 +252,106 @@ TEST_CASE("a path that leads elsewhere is refused") {
   }
 }
 
-TEST_CASE("only an answer with bytes has a payload") {
-  const Message answer = Answer{block_key, false, Bytes::copy_of("abc"), 12, for_the_job};
-  REQUIRE(payload_of(answer) != nullptr);
-  CHECK(payload_of(answer)->text() == "abc");
-  CHECK(payload_of(Message(Answer{block_key, true, Bytes::copy_of("abc"), 12, for_the_job})) == nullptr);
-  CHECK(payload_of(Message(Answer{block_key, false, Errno{EIO}, 0, {}})) == nullptr);
-  CHECK(payload_of(Message(Ask{block_key, 0})) == nullptr);
+namespace {
+
+// Where the fields after the key begin, for a message that begins with `key`.
+std::size_t after(const Key& key) {
+  return 4 + 1 + 1 + 4 + 8 + (1 + 4 + 8 + 8 + 8 + 8 + 2) + key.path.size();
+}
+
+template <class T>
+bool believed(const Message& message, std::size_t at, T value) {
+  auto bytes = encoded(message);
+  std::memcpy(&bytes.at(at), &value, sizeof value);
+  seal(bytes);
+  return decode(bytes).has_value();
+}
+
+}  // namespace
+
+TEST_CASE("an ask has one of two shapes, and only blocks of files are bulk") {
+  const auto shape = after(block_key) + 8;
+  CHECK(believed(Ask{block_key, 1}, shape, std::uint8_t{1}));
+  CHECK_FALSE(believed(Ask{block_key, 1}, shape, std::uint8_t{2}));
+  CHECK_FALSE(believed(Ask{block_key, 1}, shape, std::uint8_t{255}));
+  const auto entry = Key::entry("/a/b");
+  CHECK(believed(Ask{entry, 1}, after(entry) + 8, std::uint8_t{0}));
+  CHECK_FALSE(believed(Ask{entry, 1}, after(entry) + 8, std::uint8_t{1}));
+}
+
+TEST_CASE("a publication has a number, and what it says goes together") {
+  const Publish offered{block_key, 4, Published::offered, Errno{EIO}, 12, for_the_job};
+  const auto number = after(block_key);
+  const auto published = number + 8;
+  const auto error = published + 1;
+  const auto tag = error + 4;
+  CHECK(believed(offered, number, std::uint64_t{1}));
+  CHECK_FALSE(believed(offered, number, std::uint64_t{0}));
+  for (const auto how : {Published::bytes, Published::unchanged}) CHECK(believed(offered, published, how));
+  CHECK_FALSE(believed(offered, published, Published::error));  // with a tag, without an errno
+  CHECK_FALSE(believed(offered, published, std::uint8_t{4}));
+  CHECK_FALSE(believed(offered, tag, std::uint64_t{0}));
+  CHECK_FALSE(believed(offered, error, std::int32_t{ENOENT}));
+  const Publish absent{block_key, 4, Published::error, Errno{ENOENT}, 0, {}};
+  CHECK(believed(absent, error, std::int32_t{EACCES}));
+  for (const std::int32_t no_error : {0, -1, 4096}) CHECK_FALSE(believed(absent, error, no_error));
+  CHECK_FALSE(believed(absent, tag, std::uint64_t{1}));
+  CHECK_FALSE(believed(absent, tag + 8, std::int64_t{-2}));
+  const auto listing = Key::listing("/a");
+  const Publish names{listing, 4, Published::unchanged, Errno{EIO}, 12, for_the_job};
+  CHECK_FALSE(believed(names, after(listing) + 8, Published::offered));
+}
+
+TEST_CASE("a stream is named exactly where segments follow") {
+  const std::size_t stream = 6;
+  const Answer long_one{block_key, false, bytes_of(limits::inline_bytes + 1), 12, for_the_job};
+  for (const std::uint32_t good : {1u, 2u, limits::streams}) CHECK(believed(long_one, stream, good));
+  for (const std::uint32_t bad : {0u, limits::streams + 1, ~0u}) CHECK_FALSE(believed(long_one, stream, bad));
+  CHECK_FALSE(believed(Ask{block_key, 1}, stream, std::uint32_t{1}));
+}
+
+TEST_CASE("a payload is announced only by what may carry one, and at most a block") {
+  const std::size_t length = 10;
+  const Answer long_one{block_key, false, bytes_of(limits::inline_bytes + 1), 12, for_the_job};
+  CHECK(believed(long_one, length, std::uint64_t{limits::block_bytes}));
+  CHECK_FALSE(believed(long_one, length, std::uint64_t{limits::block_bytes + 1}));
+  CHECK_FALSE(believed(long_one, length, ~std::uint64_t{0}));
+  CHECK_FALSE(believed(long_one, length, std::uint64_t{limits::inline_bytes}));  // it would have come along
+  const Answer none{block_key, true, Errno{EIO}, 12, {}};
+  CHECK_FALSE(believed(none, length, std::uint64_t{1}));
+  // A large block of a file is offered, not published.
+  const Publish names{Key::listing("/a"), 1, Published::bytes, bytes_of(limits::inline_bytes + 1), 12, {}};
+  CHECK(believed(names, length, std::uint64_t{limits::block_bytes}));
+  auto bytes = encoded(Answer{block_key, false, bytes_of(limits::inline_bytes + 1), 12, {}});
+  REQUIRE(decode(bytes));
+}
+
+TEST_CASE("a message belongs to its key's tree, one without a key to the first") {
+  const Topology topology(64, {}, 7);
+  for (const auto* path : {"/a", "/b", "/c/d"}) {
+    const auto key = Key::listing(path);
+    const auto tree = topology.tree_of(key);
+    CHECK(tree_of(Ask{key}, topology) == tree);
+    CHECK(tree_of(Answer{key}, topology) == tree);
+    CHECK(tree_of(Publish{key}, topology) == tree);
+    CHECK(tree_of(Expire{key}, topology) == tree);
+  }
+  for (const Message& message :
+       {Message(ReadyRanks{}), Message(Count{}), Message(Counted{}), Message(Ping{})})
+    CHECK(tree_of(message, topology) == first_tree);
+}
+
+TEST_CASE("only an answer or a publication with bytes has a payload") {
+  const auto text = [](const Message& message) {
+    const auto payload = payload_of(message);
+    return std::string(reinterpret_cast<const char*>(payload.data.get()), payload.size);
+  };
+  CHECK(text(Answer{block_key, false, Bytes::copy_of("abc"), 12, for_the_job}) == "abc");
+  CHECK(text(Publish{block_key, 1, Published::bytes, Bytes::copy_of("abc"), 12, {}}) == "abc");
+  CHECK(text(Publish{block_key, 1, Published::offered, Bytes::copy_of("abc"), 12, {}}).empty());
+  CHECK(text(Answer{block_key, true, Bytes::copy_of("abc"), 12, for_the_job}).empty());
+  CHECK(payload_of(Message(Answer{block_key, false, Errno{EIO}, 0, {}})).data == nullptr);
+  CHECK(payload_of(Message(Ask{block_key, 0})).data == nullptr);
 }
 
 }  // namespace copper

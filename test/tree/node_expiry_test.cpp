@@ -7,7 +7,7 @@ namespace copper::test {
 namespace {
 
 // One tree of fan-out 2: 0 above 1 and 2, 1 above 3 and 4.
-const Topology seven(7, 2, 1);
+const Topology seven(7, {2, 2}, 1);
 
 }  // namespace
 

@@ -22,8 +22,9 @@ inline Tag tag(std::string_view text) { return tag_of(Bytes::copy_of(text).span(
 
 class NodeHarness {
  public:
-  NodeHarness(std::uint32_t self, const Topology& topology, std::size_t store_bytes = 1 << 20)
-      : node(Rank{self}, topology, NodeOptions{store_bytes}) {}
+  NodeHarness(std::uint32_t self, const Topology& topology, std::size_t store_bytes = 1 << 20,
+              PublishPolicy publish = PublishPolicy::automatic)
+      : node(Rank{self}, topology, NodeOptions{store_bytes, publish}) {}
 
   Actions ask(std::uint32_t n, const Key& key, Tag have = 0) {
     Actions out;
@@ -48,6 +49,12 @@ class NodeHarness {
   Actions loaded_error(const Key& key, int error, Duration fresh_for = 2s) {
     Actions out;
     node.on_loaded({key, false, Errno{error}, 0, fresh_for}, now, out);
+    return out;
+  }
+  Actions time_passes(Duration duration) {
+    Actions out;
+    now += duration;
+    node.on_time(now, out);
     return out;
   }
   std::uint64_t count(Counter counter) const { return node.counters()[counter]; }

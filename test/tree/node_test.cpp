@@ -10,7 +10,7 @@ namespace copper::test {
 namespace {
 
 // One tree of fan-out 2: 0 above 1 and 2, 1 above 3 and 4.
-const Topology seven(7, 2, 1);
+const Topology seven(7, {2, 2}, 1);
 
 }  // namespace
 
@@ -73,7 +73,7 @@ TEST_CASE("who has the bytes already is told unchanged: a client with the bytes,
   const auto child = h.message(3, Ask{an_entry, tag("attributes")});
   CHECK(sent<Answer>(child, 3).unchanged);
   CHECK(sent<Answer>(child, 3).tag == tag("attributes"));
-  CHECK(payload_of(action<Send>(child).message) == nullptr);
+  CHECK(payload_of(action<Send>(child).message).size == 0);
   CHECK_FALSE(action<Reply>(h.ask(4, an_entry, tag("others"))).unchanged);
 }
 
@@ -202,19 +202,26 @@ TEST_CASE("unchanged, where nothing is held, is damage: the question is asked ag
 TEST_CASE("what nobody may say is counted and harms nothing") {
   NodeHarness h(1, seven);
   h.ask(1, an_entry);
-  CHECK(h.message(2, Ask{a_listing, 0}).empty());                   // not my child
-  CHECK(h.message(99, Ask{a_listing, 0}).empty());                  // not a rank
-  CHECK(h.message(0, Ask{a_listing, 0}).empty());                   // my parent
-  CHECK(h.message(2, answer(an_entry, "forged")).empty());          // not my parent
-  CHECK(h.message(0, answer(a_listing, "not asked for")).empty());  // nobody asked
-  CHECK(h.message(3, Expire{a_block}).empty());                     // my child
-  CHECK(h.message(0, ReadyRanks{{Rank{0}}}).empty());               // not the node's
-  CHECK(h.count(Counter::messages_damaged) == 7);
+  CHECK(h.message(2, Ask{a_listing, 0}).empty());           // not my child
+  CHECK(h.message(99, Ask{a_listing, 0}).empty());          // not a rank
+  CHECK(h.message(0, Ask{a_listing, 0}).empty());           // my parent
+  CHECK(h.message(2, answer(an_entry, "forged")).empty());  // not my parent
+  CHECK(h.message(3, Expire{a_block}).empty());             // my child
+  CHECK(h.message(0, ReadyRanks{{Rank{0}}}).empty());       // not the node's
+  CHECK(h.message(0, Publish{.key = a_listing, .number = 2, .value = Errno{ENOENT}})
+            .empty());  // the first is missing
+  CHECK(h.message(3, Publish{.key = a_listing, .number = 1, .value = Errno{ENOENT}}).empty());  // my child
+  CHECK(
+      h.message(3, Ask{.key = a_listing, .shape = Shape::bulk}).empty());  // only file blocks are asked there
+  CHECK(h.message(99, Ping{}).empty());
+  CHECK(h.count(Counter::messages_damaged) == 10);
+  CHECK(h.message(0, answer(a_listing, "nobody asked")).empty());
+  CHECK(h.count(Counter::answers_unasked) == 1);
   CHECK(text(action<Reply>(h.message(0, answer(an_entry, "true")))) == "true");
 }
 
 TEST_CASE("who is parent depends on the key's tree") {
-  const Topology topology(7, 2, 7);
+  const Topology topology(7, {2, 2}, 7);
   const auto root = topology.root(topology.tree_of(an_entry));
   NodeHarness h(number(root), topology);
   CHECK(action<Load>(h.ask(1, an_entry)).key == an_entry);

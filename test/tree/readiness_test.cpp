@@ -10,7 +10,7 @@
 namespace copper::test {
 namespace {
 
-const Topology seven(7, 2, 3);
+const Topology seven(7, {2, 2}, 3);
 
 }  // namespace
 
@@ -63,12 +63,12 @@ TEST_CASE("only a child speaks, and only of its own subtree") {
 }
 
 TEST_CASE("a list longer than a message travels in several") {
-  const Topology star(3000, 64, 1);
+  const Topology star(3000, {64, 2}, 1);
   Readiness interior(Rank{1}, star);
   Actions out;
   const auto children = star.children(Rank{1}, first_tree);
   REQUIRE(children.size() == 64);
-  const Topology chain(3000, 1, 1);
+  const Topology chain(3000, {1, 2}, 1);
   Readiness link(Rank{1}, chain);
   for (std::uint32_t first = 2; first < 2900; first += 1000) {
     ReadyRanks message;
@@ -84,7 +84,7 @@ TEST_CASE("a list longer than a message travels in several") {
 TEST_CASE("whatever the order of mounting, rank 0 knows exactly who is missing") {
   for (std::uint32_t ranks : {1u, 2u, 7u, 40u}) {
     std::mt19937 random(ranks);
-    const Topology topology(ranks, 3, 2);
+    const Topology topology(ranks, {3, 2}, 2);
     std::vector<Readiness> all;
     for (std::uint32_t n = 0; n < ranks; ++n) all.emplace_back(Rank{n}, topology);
     std::vector<Rank> order;

@@ -10,11 +10,11 @@ namespace {
 
 using namespace std::chrono_literals;
 
-Outcome bytes(std::size_t size) {
+Ready bytes(std::size_t size, bool suspect = false) {
   const auto data = Bytes::copy_of(std::string(size, 'x'));
-  return {data, tag_of(data.span()), Instant::max()};
+  return {{data, tag_of(data.span()), Instant::max()}, suspect, {}, 0};
 }
-Outcome absent_name() { return {Errno{ENOENT}, 0, Instant::max()}; }
+Ready absent_name() { return {{Errno{ENOENT}, 0, Instant::max()}, false, {}, 0}; }
 Key key(int n) { return Key::entry("/k" + std::to_string(n)); }
 constexpr std::size_t cost(std::size_t size) { return Store::overhead + 3 + size; }  // of key(0..9)
 
@@ -36,9 +36,9 @@ std::size_t counted(const Store& store) {
 
 TEST_CASE("the least recently used outcome goes first") {
   Store store(3 * cost(100));
-  for (int n = 0; n < 3; ++n) CHECK(store.keep(key(n), bytes(100), false) == 0);
+  for (int n = 0; n < 3; ++n) CHECK(store.keep(key(n), bytes(100)) == 0);
   store.touch(key(0));
-  CHECK(store.keep(key(3), bytes(100), false) == 1);
+  CHECK(store.keep(key(3), bytes(100)) == 1);
   CHECK(store.ready(key(0)) != nullptr);
   CHECK(store.ready(key(1)) == nullptr);
   CHECK(store.ready(key(2)) != nullptr);
@@ -48,28 +48,28 @@ TEST_CASE("the least recently used outcome goes first") {
 
 TEST_CASE("an outcome that exceeds the bound is not kept, and drops nothing") {
   Store store(cost(100));
-  store.keep(key(0), bytes(100), false);
-  CHECK(store.keep(key(1), bytes(101), false) == 0);
+  store.keep(key(0), bytes(100));
+  CHECK(store.keep(key(1), bytes(101)) == 0);
   CHECK_FALSE(store.contains(key(1)));
   CHECK(store.ready(key(0)) != nullptr);
 }
 
 TEST_CASE("absent names are bounded too") {
   Store store(cost(0) * 5);
-  for (int n = 0; n < 10; ++n) store.keep(key(n), absent_name(), false);
+  for (int n = 0; n < 10; ++n) store.keep(key(n), absent_name());
   CHECK(store.outcomes() == 5);
   CHECK(store.bytes() <= store.bound());
 }
 
 TEST_CASE("a previous outcome counts while its renewal is under way, and is not dropped") {
   Store store(2 * cost(100));
-  store.keep(key(0), bytes(100), false);
+  store.keep(key(0), bytes(100));
   auto& pending = store.begin(key(0), Instant{1s});
   CHECK(pending.previous.has_value());
   CHECK(pending.since == Instant{1s});
   CHECK(store.bytes() == cost(100));
-  store.keep(key(1), bytes(100), false);
-  CHECK(store.keep(key(2), bytes(100), false) == 1);
+  store.keep(key(1), bytes(100));
+  CHECK(store.keep(key(2), bytes(100)) == 1);
   CHECK(store.pending(key(0))->previous.has_value());
   store.end(key(0));
   CHECK(store.bytes() == cost(100));
@@ -77,9 +77,9 @@ TEST_CASE("a previous outcome counts while its renewal is under way, and is not 
 
 TEST_CASE("errors and suspect bytes are no previous outcome") {
   Store store(10 * cost(100));
-  store.keep(key(0), absent_name(), false);
+  store.keep(key(0), absent_name());
   CHECK_FALSE(store.begin(key(0), Instant{}).previous.has_value());
-  store.keep(key(1), bytes(100), true);
+  store.keep(key(1), bytes(100, true));
   CHECK_FALSE(store.begin(key(1), Instant{}).previous.has_value());
   CHECK(store.bytes() == 0);
 }
@@ -114,8 +114,8 @@ TEST_CASE("clients go away by the thousand where their worker died") {
 
 TEST_CASE("room is made of bytes, not of absent names") {
   Store store(1 << 20);
-  store.keep(key(0), absent_name(), false);
-  for (int n = 1; n < 5; ++n) store.keep(key(n), bytes(100), false);
+  store.keep(key(0), absent_name());
+  for (int n = 1; n < 5; ++n) store.keep(key(n), bytes(100));
   const auto dropped = store.make_room(150);
   CHECK(dropped.outcomes == 2);
   CHECK(dropped.bytes == 200);
@@ -128,7 +128,7 @@ TEST_CASE("room is made of bytes, not of absent names") {
 
 TEST_CASE("questions are visited oldest first, outcomes least recently used first") {
   Store store(1 << 20);
-  for (int n = 0; n < 6; ++n) store.keep(key(n), bytes(1), false);
+  for (int n = 0; n < 6; ++n) store.keep(key(n), bytes(1));
   for (const int n : {4, 1, 5}) store.begin(key(n), Instant{});
   store.touch(key(0));
   std::string order;
@@ -149,7 +149,7 @@ TEST_CASE("whatever happens, the bytes are counted right and within the bound") 
     if (store.pending(k) != nullptr) {
       if (upto(4) == 0) store.forget_previous(k);
       store.end(k);
-      if (upto(3) != 0) store.keep(k, upto(3) == 0 ? absent_name() : bytes(upto(1000)), upto(5) == 0);
+      if (upto(3) != 0) store.keep(k, upto(3) == 0 ? absent_name() : bytes(upto(1000), upto(5) == 0));
     } else if (store.ready(k) != nullptr && upto(3) == 0) {
       store.touch(k);
     } else {

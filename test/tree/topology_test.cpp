@@ -1,6 +1,8 @@
 // Trees: exhaustive for every number of ranks and every fan-out up to 64.
 #include "tree/topology.h"
 
+#include <algorithm>
+#include <array>
 #include <catch2/catch.hpp>
 #include <set>
 #include <string>
@@ -17,8 +19,10 @@ void each_topology(Check check) {
   for (std::uint32_t ranks = 1; ranks <= exhaustive; ++ranks)
     for (std::uint32_t fanout = 1; fanout <= exhaustive; ++fanout)
       for (const auto trees : std::set<std::uint32_t>{1, 2, 3, 7, fanout})
-        check(Topology(ranks, fanout, trees));
+        check(Topology(ranks, {.control = fanout, .bulk = (fanout + ranks) % 5 + 1}, trees));
 }
+
+constexpr std::array shapes{Shape::control, Shape::bulk};
 
 template <class Check>
 void each_rank_and_tree(const Topology& topology, Check check) {
@@ -27,8 +31,9 @@ void each_rank_and_tree(const Topology& topology, Check check) {
 }
 
 std::string named(const Topology& topology) {
-  return std::to_string(topology.ranks()) + " ranks, fan-out " + std::to_string(topology.fanout()) +
-         ", trees " + std::to_string(topology.trees());
+  return std::to_string(topology.ranks()) + " ranks, fan-outs " +
+         std::to_string(topology.fanout(Shape::control)) + " and " +
+         std::to_string(topology.fanout(Shape::bulk)) + ", trees " + std::to_string(topology.trees());
 }
 
 // Catch's assertions cost too much for each of millions of ranks: one for each topology.
@@ -53,25 +58,29 @@ TEST_CASE("a rank is a child of its parent and the parent of its children") {
   holds_everywhere([](const Topology& topology) {
     bool holds = true;
     each_rank_and_tree(topology, [&](Rank rank, Tree tree) {
-      const auto children = topology.children(rank, tree);
-      holds = holds && children.size() <= topology.fanout();
-      for (const auto child : children) holds = holds && topology.parent(child, tree) == rank;
-      if (const auto parent = topology.parent(rank, tree)) {
-        const auto siblings = topology.children(*parent, tree);
-        holds = holds && std::count(siblings.begin(), siblings.end(), rank) == 1;
+      for (const auto shape : shapes) {
+        const auto children = topology.children(rank, tree, shape);
+        holds = holds && children.size() <= topology.fanout(shape);
+        for (const auto child : children) holds = holds && topology.parent(child, tree, shape) == rank;
+        if (const auto parent = topology.parent(rank, tree, shape)) {
+          const auto siblings = topology.children(*parent, tree, shape);
+          holds = holds && std::count(siblings.begin(), siblings.end(), rank) == 1;
+        }
       }
     });
     return holds;
   });
 }
 
-TEST_CASE("each tree has one root, and the root of the first is rank 0") {
+TEST_CASE("both shapes of a tree have one root, and the root of the first is rank 0") {
   holds_everywhere([](const Topology& topology) {
     bool holds = topology.root(first_tree) == Rank{0};
     std::vector<std::uint32_t> roots(topology.trees());
     each_rank_and_tree(topology, [&](Rank rank, Tree tree) {
-      const bool root = !topology.parent(rank, tree);
-      holds = holds && root == (topology.root(tree) == rank) && root == (topology.depth(rank, tree) == 0);
+      const bool root = topology.root(tree) == rank;
+      for (const auto shape : shapes)
+        holds = holds && root == !topology.parent(rank, tree, shape) &&
+                root == (topology.depth(rank, tree, shape) == 0);
       roots[number(tree)] += root ? 1 : 0;
     });
     for (const auto n : roots) holds = holds && n == 1;
@@ -83,8 +92,9 @@ TEST_CASE("a child is one deeper than its parent") {
   holds_everywhere([](const Topology& topology) {
     bool holds = true;
     each_rank_and_tree(topology, [&](Rank rank, Tree tree) {
-      if (const auto parent = topology.parent(rank, tree))
-        holds = holds && topology.depth(rank, tree) == topology.depth(*parent, tree) + 1;
+      for (const auto shape : shapes)
+        if (const auto parent = topology.parent(rank, tree, shape))
+          holds = holds && topology.depth(rank, tree, shape) == topology.depth(*parent, tree, shape) + 1;
     });
     return holds;
   });
@@ -113,7 +123,8 @@ TEST_CASE("a rank that forwards in one tree is a leaf in the others, where there
     }
     const bool enough = interior_ranks <= topology.ranks();
     const bool promised =
-        topology.trees() < topology.fanout() && topology.ranks() >= topology.fanout() * topology.fanout();
+        topology.trees() < topology.fanout(Shape::control) &&
+        topology.ranks() >= topology.fanout(Shape::control) * topology.fanout(Shape::control);
     return (!promised || enough) && (!enough || all.size() == interior_ranks);
   });
 }
@@ -127,7 +138,7 @@ TEST_CASE("the roots are distinct while there are no more trees than ranks") {
 }
 
 TEST_CASE("the largest fan-out and the most trees over very many ranks do not overflow") {
-  const Topology topology(0xffff'ffff, limits::fanout_max, limits::trees_max);
+  const Topology topology(0xffff'ffff, {limits::fanout_max, limits::fanout_max}, limits::trees_max);
   const Rank last{0xffff'fffe};
   const Tree tree{limits::trees_max - 1};
   CHECK(topology.children(last, first_tree).empty());
@@ -138,7 +149,7 @@ TEST_CASE("the largest fan-out and the most trees over very many ranks do not ov
 }
 
 TEST_CASE("keys of one directory have one tree, and directories spread over the trees") {
-  const Topology topology(100, 8, 4);
+  const Topology topology(100, {8, 2}, 4);
   std::vector<int> directories(topology.trees());
   for (int i = 0; i < 1000; ++i) {
     const auto directory = "/lus/d" + std::to_string(i);

@@ -114,7 +114,8 @@ class Simulate(unittest.TestCase):
             [*trace, "--storage", "tape"],
             [*trace, "--storage", "laptop,data_us=-1"],
             [*trace, "--network", "slingshot11,width=3"],
-            [*trace, "--publish", "all"],
+            [*trace, "--bulk-fanout", "0"],
+            [*trace, "--publish", "some"],
             [*trace, "--plot", "/does/not/exist/plot.svg"],
         ):
             with self.subTest(arguments=arguments):

@@ -8,22 +8,16 @@
 #include "tree/simulation/failure.h"
 
 namespace copper::simulation {
-namespace {
-
-// What a message is taken for where it is not encoded: the fixed part of an ask or an answer, and a path of
-// some 60 bytes.
-constexpr std::size_t header_bytes = 160;
-
-}  // namespace
 
 // One rank: the product's node and engine, and the simulated half of each port.
-class Simulation::Machine final : Transport, Storage, Clients {
+class Simulation::Machine final : Storage, Clients {
  public:
   Machine(Simulation& simulation, Rank self)
       : simulation_(simulation),
         self_(self),
-        node_(self, simulation.topology_, NodeOptions{simulation.store_bytes_}),
-        engine_(node_, *this, *this, *this,
+        port_(simulation.network_.port(self)),
+        node_(self, simulation.topology_, simulation.options_),
+        engine_(node_, port_, *this, *this,
                 [this](ControlOp, const Engine&, const std::optional<Census>& census, Instant) {
                   census_ = census;
                   return std::string("stats");
@@ -40,14 +34,20 @@ class Simulation::Machine final : Transport, Storage, Clients {
     events_.push_back(event);
     wake(Cause::doorbell);
   }
-  // A message is here.
-  void receives(std::uint32_t slot) {
-    if (whole()) {
-      note(1, number(simulation_.envelopes_[slot].from));
-      simulation_.digest_.add(simulation_.envelopes_[slot].header);
-    }
-    inbox_.push_back(slot);
-    wake(Cause::message);
+  void wake(Cause cause) {
+    if (!stopped_) wake_at(simulation_.world_.wakes(self_, cause, simulation_.now()));
+  }
+  void stop() {
+    stopped_ = true;
+    wakes_at_.reset();
+    simulation_.network_.cut_off(self_);
+  }
+  bool stopped() const { return stopped_; }
+  bool idle() const { return port_.idle(); }
+  Counters counters() const {
+    auto all = node_.counters();
+    all.add(port_.counters());
+    return all;
   }
 
  private:
@@ -60,11 +60,6 @@ class Simulation::Machine final : Transport, Storage, Clients {
     *owed = owed_.back();
     owed_.pop_back();
   }
-  Instant& last_arrival(Rank to) {
-    for (auto& [rank, at] : last_arrival_)
-      if (rank == to) return at;
-    return last_arrival_.emplace_back(to, Instant{}).second;
-  }
 
   void owe(Client client) {
     expect(find(client) == owed_.end(), "a client asks one question at a time");
@@ -72,8 +67,6 @@ class Simulation::Machine final : Transport, Storage, Clients {
   }
 
   // ---- turns
-  void wake(Cause cause) { wake_at(simulation_.world_.wakes(self_, cause, simulation_.now())); }
-
   void wake_at(Instant when) {
     if (wakes_at_ && *wakes_at_ <= when) return;
     wakes_at_ = when;
@@ -86,53 +79,36 @@ class Simulation::Machine final : Transport, Storage, Clients {
 
   void turn() {
     const auto now = simulation_.now();
+    port_.begin_turn();
     engine_.turn(now);
+    port_.end_turn();
     for (const auto client : cancelled_in_this_turn_)
       if (const auto owed = find(client); owed != owed_.end()) pay_off(owed);
     cancelled_in_this_turn_.clear();
     expect(node_.store().bytes() <= node_.store().bound(), "a store is within its bound");
-    if (!inbox_.empty() || !events_.empty() || !loaded_.empty()) wake(Cause::doorbell);
-    if (const auto deadline = engine_.deadline()) wake_at(std::max(*deadline, now));
+    if (port_.has_received() || !events_.empty() || !loaded_.empty()) wake(Cause::doorbell);
+    if (const auto deadline = engine_.deadline()) wake_by(std::max(*deadline, now));
+  }
+  // A turn by that time, if it is due then: most deadlines are put off before they come.
+  void wake_by(Instant when) {
+    if (timer_ && *timer_ <= when) return;
+    timer_ = when;
+    simulation_.queue_.at(when, [this, when] {
+      if (timer_ != when) return;
+      timer_.reset();
+      const auto deadline = engine_.deadline();
+      if (stopped_ || !deadline) return;
+      if (*deadline <= when) return wake_at(when);
+      wake_by(*deadline);
+    });
   }
 
   bool whole() const { return simulation_.detail_ == Detail::whole; }
-  void takes(Work work) { simulation_.world_.takes(self_, work, simulation_.now()); }
-
-  // ---- Transport
-  void send(Rank to, Message message) override {
-    Envelope envelope{self_, {}, {}, {}, header_bytes};
-    if (const auto* payload = payload_of(message)) envelope.payload = *payload;
-    if (whole()) {
-      encode(message, 0, envelope.header);
-      envelope.bytes = envelope.header.size();
-    } else {
-      envelope.message = std::move(message);
-    }
-    envelope.bytes += envelope.payload.size();
-    // Between two ranks nothing overtakes.
-    auto& last = last_arrival(to);
-    last = std::max(last, simulation_.world_.arrives(self_, to, envelope.bytes, simulation_.now()));
-    simulation_.queue_.at(last,
-                          [&simulation = simulation_, to, slot = simulation_.post(std::move(envelope))] {
-                            simulation.arrive(to, slot);
-                          });
-  }
-  std::optional<Received> receive() override {
-    if (inbox_.empty()) return std::nullopt;
-    auto envelope = simulation_.take(inbox_.front());
-    inbox_.pop_front();
-    takes(Work::message);
-    if (!whole()) return Received{envelope.from, std::move(envelope.message)};
-    auto header = decode(envelope.header);
-    expect(header.has_value(), "what a rank says can be understood");
-    expect(header->payload_bytes == envelope.payload.size(), "a header knows its payload");
-    if (header->payload_bytes != 0) std::get<Answer>(header->message).value = envelope.payload;
-    return Received{envelope.from, std::move(header->message)};
-  }
+  void takes(Work work) { simulation_.world_.takes(self_, work, 0, simulation_.now()); }
 
   // ---- Storage
   void load(Load load) override {
-    simulation_.storage_.begin(load.key);
+    simulation_.storage_.begin(load.key, simulation_.now());
     const auto looks = simulation_.world_.looks(self_, load, simulation_.now());
     simulation_.queue_.at(looks, [this, load = std::move(load)] {
       auto loaded = simulation_.storage_.look(load, simulation_.now());
@@ -207,26 +183,30 @@ class Simulation::Machine final : Transport, Storage, Clients {
   Simulation& simulation_;
   Rank self_;
   std::optional<Instant> wakes_at_;
-  // Few at a time: a handful of peers, a question for each process.
-  std::vector<std::pair<Rank, Instant>> last_arrival_;
-  std::deque<std::uint32_t> inbox_;  // envelopes
+  std::optional<Instant> timer_;
+  bool stopped_ = false;
   std::deque<Loaded> loaded_;
   std::deque<Event> events_;
   std::vector<std::pair<Client, Debt>> owed_;
   std::vector<Client> cancelled_in_this_turn_;
   std::optional<Census> census_;  // the one being reported
+  SimulatedNetwork::Port& port_;
   Node node_;
   Engine engine_;
 };
 
-Simulation::Simulation(const Topology& topology, std::size_t store_bytes, World& world,
-                       SimulatedStorage& storage, Application& application, Detail detail)
+Simulation::Simulation(const Topology& topology, const NodeOptions& options, World& world,
+                       SimulatedStorage& storage, Application& application, Detail detail,
+                       const FlowLimits& flow)
     : topology_(topology),
-      store_bytes_(store_bytes),
+      options_(options),
       world_(world),
       storage_(storage),
       application_(application),
-      detail_(detail) {
+      detail_(detail),
+      network_(
+          topology_, world, queue_, detail, digest_,
+          [this](Rank rank, Cause cause) { machine(rank).wake(cause); }, flow) {
   for (std::uint32_t n = 0; n < topology.ranks(); ++n)
     machines_.push_back(std::make_unique<Machine>(*this, Rank{n}));
 }
@@ -245,27 +225,8 @@ void Simulation::worker_gone(Rank rank, std::uint32_t generation) {
 }
 void Simulation::mounted(Rank rank) { machine(rank).happens(Mounted{}); }
 
-std::uint32_t Simulation::post(Envelope envelope) {
-  if (free_envelopes_.empty()) {
-    envelopes_.push_back(std::move(envelope));
-    return static_cast<std::uint32_t>(envelopes_.size() - 1);
-  }
-  const auto slot = free_envelopes_.back();
-  free_envelopes_.pop_back();
-  envelopes_[slot] = std::move(envelope);
-  return slot;
-}
-void Simulation::arrive(Rank to, std::uint32_t slot) {
-  const auto received = world_.received(to, envelopes_[slot].bytes, now());
-  if (received <= now()) return deliver(to, slot);
-  queue_.at(received, [this, to, slot] { deliver(to, slot); });
-}
-void Simulation::deliver(Rank to, std::uint32_t slot) { machine(to).receives(slot); }
-
-Simulation::Envelope Simulation::take(std::uint32_t slot) {
-  free_envelopes_.push_back(slot);
-  return std::move(envelopes_[slot]);
-}
+void Simulation::stop(Rank rank) { machine(rank).stop(); }
+bool Simulation::stopped(Rank rank) const { return machine(rank).stopped(); }
 
 void Simulation::run() {
   while (queue_.step()) {
@@ -273,8 +234,11 @@ void Simulation::run() {
 }
 
 void Simulation::check() const {
+  bool all_live = true;
   for (const auto& machine : machines_) {
     const auto& node = machine->node();
+    all_live = all_live && !machine->stopped();
+    if (machine->stopped()) continue;
     const auto name = "rank " + std::to_string(number(node.self())) + ": ";
     expect(machine->owes_nothing(), name + "somebody was never answered");
     expect(node.store().questions() == 0, name + "something is pending");
@@ -284,8 +248,12 @@ void Simulation::check() const {
   }
   const auto all = counters();
   expect(all[Counter::messages_damaged] == 0, "no message was damaged");
-  expect(all[Counter::messages_sent] == all[Counter::messages_received], "what was sent was received");
-  expect(all[Counter::bytes_sent] == all[Counter::bytes_received], "payloads sent were received");
+  if (all_live) {
+    for (const auto& machine : machines_)
+      expect(machine->idle(), "all that was sent has left and been taken");
+    expect(all[Counter::messages_sent] == all[Counter::messages_received], "what was sent was received");
+    expect(all[Counter::bytes_sent] == all[Counter::bytes_received], "payloads sent were received");
+  }
   const auto loads = all[Counter::loads_listing] + all[Counter::loads_entry] + all[Counter::loads_block] +
                      all[Counter::loads_filesystem];
   expect(loads == storage_.loads(), "ranks and storage count the same loads");
@@ -295,7 +263,7 @@ const Engine& Simulation::engine(Rank rank) const { return machine(rank).engine(
 
 Counters Simulation::counters() const {
   Counters sum;
-  for (const auto& machine : machines_) sum.add(machine->node().counters());
+  for (const auto& machine : machines_) sum.add(machine->counters());
   return sum;
 }
 

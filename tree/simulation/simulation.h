@@ -14,6 +14,7 @@
 #include "tree/engine.h"
 #include "tree/simulation/digest.h"
 #include "tree/simulation/event_queue.h"
+#include "tree/simulation/simulated_network.h"
 #include "tree/simulation/simulated_storage.h"
 #include "tree/simulation/world.h"
 
@@ -28,15 +29,11 @@ class Application {
   virtual void on_notice(Rank, const Key&) {}
 };
 
-// How much of a message is simulated. Whole: it goes through the product's codec, and everything goes into
-// the digest. Timing: neither; ten times the ranks in the same time.
-enum class Detail { whole, timing };
-
 class Simulation {
  public:
   // All of these outlive the simulation.
-  Simulation(const Topology& topology, std::size_t store_bytes, World& world, SimulatedStorage& storage,
-             Application& application, Detail detail = Detail::whole);
+  Simulation(const Topology& topology, const NodeOptions& options, World& world, SimulatedStorage& storage,
+             Application& application, Detail detail = Detail::whole, const FlowLimits& flow = {});
   ~Simulation();
 
   EventQueue& queue() { return queue_; }
@@ -49,6 +46,10 @@ class Simulation {
   void cancel(Rank rank, Client client);
   void worker_gone(Rank rank, std::uint32_t generation);
   void mounted(Rank rank);
+  // The rank does nothing any more, and nothing reaches it. What it owes its own front end is not asked for
+  // by check().
+  void stop(Rank rank);
+  bool stopped(Rank rank) const;
 
   // Until nothing happens any more.
   void run();
@@ -59,35 +60,21 @@ class Simulation {
   // The run's, where the detail is whole.
   std::uint64_t digest() const { return digest_.value(); }
   Counters counters() const;  // of all ranks
+  const SimulatedNetwork& network() const { return network_; }
 
  private:
   class Machine;
-  // On its way, or in the receiver's inbox. The message without its payload as bytes where the detail is
-  // whole.
-  struct Envelope {
-    Rank from{};
-    std::vector<std::byte> header;
-    Bytes payload;
-    Message message;
-    std::size_t bytes = 0;  // of both
-  };
-  std::uint32_t post(Envelope envelope);
-  void arrive(Rank to, std::uint32_t slot);
-  void deliver(Rank to, std::uint32_t slot);
-  Envelope take(std::uint32_t slot);
-
   Machine& machine(Rank rank) const { return *machines_[number(rank)]; }
 
   Topology topology_;
-  std::size_t store_bytes_;
+  NodeOptions options_;
   World& world_;
   SimulatedStorage& storage_;
   Application& application_;
   EventQueue queue_;
   Detail detail_;
   Digest digest_;
-  std::vector<Envelope> envelopes_;  // by slot
-  std::vector<std::uint32_t> free_envelopes_;
+  SimulatedNetwork network_;
   std::vector<std::unique_ptr<Machine>> machines_;  // by rank
 };
 

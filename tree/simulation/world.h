@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstddef>
+#include <map>
+#include <utility>
 
 #include "tree/node.h"
 #include "tree/simulation/random.h"
@@ -10,11 +12,12 @@
 namespace copper::simulation {
 
 // What has happened to a rank: MPI offers nothing to sleep on, so a message is seen when the rank next looks,
-// while its own front end and storage ring its doorbell.
-enum class Cause { message, doorbell };
+// while its own front end and storage ring its doorbell. While long payloads are under way it looks all the
+// time.
+enum class Cause { message, doorbell, bulk };
 
-// What a rank has taken from one of its ports.
-enum class Work { message, question, loaded };
+// What a rank has taken from one of its ports: segments, all that came since its last turn.
+enum class Work { message, question, loaded, segment };
 
 class World {
  public:
@@ -33,7 +36,7 @@ class World {
   virtual Instant wakes(Rank rank, Cause cause, Instant happened) = 0;
   // In its turn, now, the rank has taken this. What it sends, loads and replies in that turn comes after all
   // it has taken.
-  virtual void takes(Rank, Work, Instant /*now*/) {}
+  virtual void takes(Rank, Work, std::size_t /*segment bytes*/, Instant /*now*/) {}
 };
 
 // Anything may take any time up to a longest one.
@@ -47,7 +50,13 @@ class RandomWorld final : public World {
   };
   RandomWorld(std::uint64_t seed, const Longest& longest) : random_(seed), longest_(longest) {}
 
-  Instant arrives(Rank, Rank, std::size_t, Instant sent) override { return sent + upto(longest_.message); }
+  // From now on what `from` sends to `to` takes up to so much longer.
+  void starve(Rank from, Rank to, Duration longest) { starved_[{from, to}] = longest; }
+
+  Instant arrives(Rank from, Rank to, std::size_t, Instant sent) override {
+    const auto starved = starved_.find({from, to});
+    return sent + upto(longest_.message) + (starved == starved_.end() ? Duration{} : upto(starved->second));
+  }
   Instant looks(Rank, const Load&, Instant asked) override { return asked + upto(longest_.look); }
   Instant loads(Rank, const Loaded&, Instant looked) override { return looked + upto(longest_.load); }
   Instant wakes(Rank, Cause, Instant happened) override { return happened + upto(longest_.wake); }
@@ -59,6 +68,7 @@ class RandomWorld final : public World {
 
   Random random_;
   Longest longest_;
+  std::map<std::pair<Rank, Rank>, Duration> starved_;
 };
 
 }  // namespace copper::simulation

@@ -101,9 +101,18 @@ CLI::App* add_simulate(CLI::App& app, SimulateOptions& options) {
   verb->add_option("--skew", options.skew_ms, "Milliseconds within which the processes start")
       ->check(CLI::Range(0u, 3'600'000u))
       ->capture_default_str();
-  verb->add_option("--fanout", options.service.fanout, "Children of a rank in a tree")
+  verb->add_option("--fanout", options.service.fanouts.control,
+                   "Children of a rank: of questions and answers")
       ->check(CLI::Range(1u, limits::fanout_max))
       ->capture_default_str();
+  verb->add_option("--bulk-fanout", options.service.fanouts.bulk,
+                   "Children of a rank: of published file blocks")
+      ->check(CLI::Range(1u, limits::fanout_max))
+      ->capture_default_str();
+  verb->add_option("--publish", options.service.publish,
+                   "What is told all ranks before they ask: all, asked, auto")
+      ->transform(CLI::CheckedTransformer(publish_policies()))
+      ->default_str("auto");
   verb->add_option("--trees", options.service.trees, "Trees")
       ->check(CLI::Range(1u, limits::trees_max))
       ->capture_default_str();
@@ -136,8 +145,10 @@ int simulate(const SimulateOptions& options) {
   comparison.trace = options.trace;
   comparison.network = describe(machine.network);
   comparison.storage = describe(machine.storage);
-  comparison.service = fmt::format("fan-out {}, {} tree{}", options.service.fanout, options.service.trees,
-                                   options.service.trees == 1 ? "" : "s");
+  comparison.service =
+      fmt::format("fan-outs {} and {}, {} tree{}, publish {}", options.service.fanouts.control,
+                  options.service.fanouts.bulk, options.service.trees, options.service.trees == 1 ? "" : "s",
+                  name_of(options.service.publish));
   comparison.processes = options.processes;
   comparison.thinking = workload.thinking();
   auto nodes = options.nodes;

@@ -64,7 +64,9 @@ MachineWorld::MachineWorld(const NetworkProfile& network, const StorageProfile& 
                            const NodeProfile& node, std::uint32_t nodes)
     : latency_(microseconds(network.latency_us)),
       ns_per_byte_(1 / network.gb_per_s),
-      costs_{microseconds(node.message_us), microseconds(node.question_us), microseconds(node.loaded_us)},
+      costs_{microseconds(node.message_us), microseconds(node.question_us), microseconds(node.loaded_us),
+             microseconds(node.message_us)},
+      checksum_ns_per_byte_(1 / node.checksum_gb_per_s),
       send_(microseconds(node.send_us)),
       doorbell_(microseconds(node.doorbell_us)),
       storage_(storage, nodes),
@@ -108,15 +110,15 @@ Instant MachineWorld::wakes(Rank rank, Cause cause, Instant happened) {
   const auto& state = ranks_[number(rank)];
   if (state.done >= happened) return state.done;
   if (happened - state.done < idle_policy::spin_time) return happened;
-  // While it sends a payload it yields and does not sleep.
-  if (state.out.free() > happened) return happened;
+  if (cause == Cause::bulk || state.out.free() > happened) return happened;
   const auto looks = sees(state.done, happened);
   return cause == Cause::doorbell ? std::min(looks, happened + doorbell_) : looks;
 }
 
-void MachineWorld::takes(Rank rank, Work work, Instant now) {
+void MachineWorld::takes(Rank rank, Work work, std::size_t bytes, Instant now) {
   auto& state = ranks_[number(rank)];
-  works(state, costs_[static_cast<std::size_t>(work)], now);
+  const auto checksum = Duration{std::llround(static_cast<double>(bytes) * checksum_ns_per_byte_)};
+  works(state, costs_[static_cast<std::size_t>(work)] + checksum, now);
   if (work == Work::message) ++state.labour.messages;
 }
 

@@ -2,7 +2,7 @@
 // network interfaces that send and receive one thing at a time, a parallel file system. Rank n is node n.
 //
 // A rank that takes n events in a turn is busy for the sum of their costs; what it then sends leaves one
-// message after the other. A message with its payload crosses as one.
+// message after the other.
 #pragma once
 
 #include <array>
@@ -28,7 +28,7 @@ class MachineWorld final : public World {
   Instant looks(Rank by, const Load& load, Instant asked) override;
   Instant loads(Rank by, const Loaded& loaded, Instant looked) override;
   Instant wakes(Rank rank, Cause cause, Instant happened) override;
-  void takes(Rank rank, Work work, Instant now) override;
+  void takes(Rank rank, Work work, std::size_t bytes, Instant now) override;
 
   // When the rank has done what it has taken and sent so far: its replies are with its front end then.
   Instant done(Rank rank) const { return ranks_[number(rank)].done; }
@@ -53,7 +53,8 @@ class MachineWorld final : public World {
 
   Duration latency_;
   double ns_per_byte_;
-  std::array<Duration, 3> costs_;  // by Work
+  std::array<Duration, 4> costs_;  // by Work
+  double checksum_ns_per_byte_;
   Duration send_;
   Duration doorbell_;
   StorageQueues storage_;

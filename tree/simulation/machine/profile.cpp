@@ -48,6 +48,7 @@ const NodeProfile measured_node{
     .message_us = 3,
     .send_us = 1,
     .question_us = 2,
+    .checksum_gb_per_s = 10,
     .loaded_us = 3,
     .doorbell_us = 30,
     .request_us = 70,

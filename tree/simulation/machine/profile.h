@@ -33,15 +33,16 @@ struct StorageProfile {
 
 // What the programs of one node cost. All in microseconds of one core.
 struct NodeProfile {
-  double message_us = 0;     // the rank: to take a message and do what follows
-  double send_us = 0;        // the rank: to send one
-  double question_us = 0;    // the rank: to take its front end's question and answer it if it can
-  double loaded_us = 0;      // the rank: to take what a storage reader brings
-  double doorbell_us = 0;    // until a sleeping rank that is rung runs
-  double request_us = 0;     // the front end: a request and its reply, answered from what it holds
-  double ask_us = 0;         // the front end: more, for each question that it asks of the rank, both ways
-  double kernel_hit_us = 0;  // a request that the kernel answers from its own caches
-  double copy_gb_per_s = 0;  // of file bytes, from the page cache to the program or into the page cache
+  double message_us = 0;         // the rank: to take a message and do what follows
+  double send_us = 0;            // the rank: to send one
+  double question_us = 0;        // the rank: to take its front end's question and answer it if it can
+  double checksum_gb_per_s = 0;  // the rank: of what it receives
+  double loaded_us = 0;          // the rank: to take what a storage reader brings
+  double doorbell_us = 0;        // until a sleeping rank that is rung runs
+  double request_us = 0;         // the front end: a request and its reply, answered from what it holds
+  double ask_us = 0;             // the front end: more, for each question that it asks of the rank, both ways
+  double kernel_hit_us = 0;      // a request that the kernel answers from its own caches
+  double copy_gb_per_s = 0;      // of file bytes, from the page cache to the program or into the page cache
 };
 
 // This project's own programs: as measured where they are developed.

@@ -16,7 +16,8 @@ class Peer {
        Run run)
       : workload_(workload), machine_(machine), peer_(peer), job_(job), run_(run) {
     // The last rank is as deep as any.
-    const auto depth = Topology(job.nodes, peer.fanout, 1).depth(Rank{job.nodes - 1}, first_tree);
+    const auto depth =
+        Topology(job.nodes, {.control = peer.fanout}, 1).depth(Rank{job.nodes - 1}, first_tree);
     has_.assign(depth + 1, std::vector<Instant>(workload.requests().size(), Instant::max()));
   }
 

@@ -23,8 +23,9 @@ class Replay final : Application, Outside {
         steps_(steps(machine.node)),
         world_(machine.network, machine.storage, machine.node, job.nodes),
         storage_(workload),
-        simulation_(Topology(job.nodes, service.fanout, service.trees), service.store_bytes, world_, storage_,
-                    *this, Detail::timing),
+        simulation_(Topology(job.nodes, service.fanouts, service.trees),
+                    NodeOptions{service.store_bytes, service.publish}, world_, storage_, *this,
+                    Detail::timing),
         processes_(steps_, job, *this, simulation_.queue()),
         asking_(std::size_t{job.nodes} * job.processes) {}
 

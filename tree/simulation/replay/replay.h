@@ -13,8 +13,9 @@ namespace copper::simulation {
 
 // How the ranks are set up. What the protocol learns to choose comes here.
 struct ServiceSettings {
-  std::uint32_t fanout = 8;
+  Fanouts fanouts;
   std::uint32_t trees = 1;
+  PublishPolicy publish = PublishPolicy::automatic;
   std::size_t store_bytes = std::size_t{4} << 30;  // of a rank
 };
 

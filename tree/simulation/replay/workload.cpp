@@ -9,6 +9,7 @@
 #include "tree/limits.h"
 #include "tree/simulation/failure.h"
 #include "tree/simulation/machine/machine_world.h"
+#include "tree/simulation/nobodys_bytes.h"
 
 namespace copper::simulation {
 namespace {
@@ -117,7 +118,7 @@ const Workload::Answer& Workload::answer(const Key& key) const {
 Loaded TraceStorage::look(const Load& load, Instant) {
   const auto& answer = workload_.answer(load.key);
   if (answer.error != 0) return {load.key, false, Errno{answer.error}, 0, for_the_job};
-  return {load.key, false, Bytes(nullptr, answer.bytes), 1, for_the_job};
+  return {load.key, false, NobodysBytes::of(answer.bytes), 1, for_the_job};
 }
 
 }  // namespace copper::simulation

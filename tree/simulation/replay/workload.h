@@ -80,7 +80,7 @@ class TraceStorage final : public SimulatedStorage {
  public:
   explicit TraceStorage(const Workload& workload) : workload_(workload) {}
 
-  void begin(const Key&) override { ++loads_; }
+  void begin(const Key&, Instant) override { ++loads_; }
   Loaded look(const Load& load, Instant now) override;
   void end(const Key&) override {}
   std::uint64_t loads() const override { return loads_; }

@@ -1,0 +1,64 @@
+#include "tree/liveness.h"
+
+#include <algorithm>
+
+#include "tree/assert.h"
+#include "tree/limits.h"
+
+namespace copper {
+
+void Liveness::owes(Rank peer, Instant now) {
+  auto& state = peers_[peer];
+  if (state.owed++ == 0 && state.state == State::trusted) state.heard = now;
+}
+
+void Liveness::paid(Rank peer) {
+  auto& state = peers_.at(peer);
+  ensure(state.owed > 0, "only what is owed is paid");
+  --state.owed;
+}
+
+void Liveness::heard(Rank peer, Instant now) {
+  const auto found = peers_.find(peer);
+  if (found == peers_.end()) return;
+  found->second.state = State::trusted;
+  found->second.heard = now;
+}
+
+bool Liveness::dead(Rank peer) const {
+  const auto found = peers_.find(peer);
+  return found != peers_.end() && found->second.state == State::dead;
+}
+
+Liveness::Look Liveness::look(Instant now) {
+  Look result;
+  for (auto& [rank, peer] : peers_) {
+    if (peer.owed == 0) continue;
+    if (peer.state == State::trusted && now >= peer.heard + limits::peer_patience) {
+      peer.state = State::asked;
+      peer.silence = Duration{};
+      peer.looked = now;
+      result.ask.push_back(rank);
+    } else if (peer.state == State::asked) {
+      peer.silence += std::min<Duration>(now - peer.looked, 2 * limits::peer_look);
+      peer.looked = now;
+      if (peer.silence < limits::peer_patience) continue;
+      peer.state = State::dead;
+      result.died.push_back(rank);
+    }
+  }
+  return result;
+}
+
+std::optional<Instant> Liveness::deadline() const {
+  std::optional<Instant> first;
+  for (const auto& [rank, peer] : peers_) {
+    if (peer.owed == 0 || peer.state == State::dead) continue;
+    const auto due =
+        peer.state == State::trusted ? peer.heard + limits::peer_patience : peer.looked + limits::peer_look;
+    if (!first || due < *first) first = due;
+  }
+  return first;
+}
+
+}  // namespace copper

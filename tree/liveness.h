@@ -1,0 +1,49 @@
+// Do those live whom this rank has asked? A slow answer is no death: storage may be slow. So who owes an
+// answer and has been silent for limits::peer_patience is asked (Ping), which a living rank answers at once,
+// whatever it waits for itself; who stays silent for as long again is dead, until it is heard of again.
+// Silence counts only as far as this rank was awake to hear it.
+//
+// Pure: events in, actions out, no clock. One thread.
+#pragma once
+
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "tree/message.h"
+#include "tree/outcome.h"
+#include "tree/topology.h"
+
+namespace copper {
+
+class Liveness {
+ public:
+  // One more, or one less, answer that `peer` owes.
+  void owes(Rank peer, Instant now);
+  void paid(Rank peer);
+
+  // Anything has come from `peer`.
+  void heard(Rank peer, Instant now);
+  bool dead(Rank peer) const;
+
+  // Who is to be asked now, and who has just been found dead.
+  struct Look {
+    std::vector<Rank> ask;
+    std::vector<Rank> died;
+  };
+  Look look(Instant now);
+  std::optional<Instant> deadline() const;
+
+ private:
+  enum class State { trusted, asked, dead };
+  struct Peer {
+    std::size_t owed = 0;
+    State state = State::trusted;
+    Instant heard{};     // or, where it owed nothing then, when it began to owe
+    Duration silence{};  // since it was asked
+    Instant looked{};    // since it was asked: when last
+  };
+  std::unordered_map<Rank, Peer> peers_;  // parents: a handful
+};
+
+}  // namespace copper

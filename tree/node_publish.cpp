@@ -1,0 +1,119 @@
+// Publishing: what a root tells everyone, and what becomes of it at each rank. See node.h.
+#include <algorithm>
+#include <utility>
+
+#include "tree/limits.h"
+#include "tree/node.h"
+
+namespace copper {
+namespace {
+
+Publish publication(const Key& key, std::uint64_t number, const Outcome& outcome, bool renewed, Instant now) {
+  Publish publish{
+      .key = key, .number = number, .tag = outcome.tag, .fresh_for = left(outcome.fresh_until, now)};
+  if (!outcome.value.ok()) {
+    publish.published = Published::error;
+    publish.value = outcome.value.error();
+  } else if (renewed) {
+    publish.published = Published::unchanged;
+  } else if (key.kind == Kind::block && outcome.value->size() > limits::inline_bytes) {
+    publish.published = Published::offered;
+  } else {
+    publish.value = outcome.value;
+  }
+  return publish;
+}
+
+}  // namespace
+
+// ---- at the root ----
+
+// `answered` has been sent these bytes already: it is told that they are still the same.
+void Node::publish(const Key& key, Ready& ready, bool renewed, std::optional<Rank> answered, Instant now,
+                   Actions& out) {
+  auto& place = place_of(key);
+  if (place.children.empty()) return;
+  ready.published = ++place.seen;
+  ready.askers.all_told();
+  counters_.add(Counter::published);
+  for (const auto child : place.children)
+    out.push_back(
+        Send{child, publication(key, ready.published, ready.outcome, renewed || child == answered, now)});
+}
+
+// ---- below it ----
+
+bool Node::on_publish(Rank from, Publish& publish, Instant now, Actions& out) {
+  auto& place = place_of(publish.key);
+  if (place.parent != from || publish.number != place.seen + 1) return false;
+  place.seen = publish.number;
+  counters_.add(Counter::publications);
+  for (const auto child : place.children) out.push_back(Send{child, publish});
+  if (publish.published == Published::offered) {
+    on_offered(publish, now, out);
+  } else {
+    on_told(publish, now, out);
+  }
+  return true;
+}
+
+// The outcome itself, or that the one with this tag is fresh again.
+void Node::on_told(const Publish& publish, Instant now, Actions& out) {
+  const auto& key = publish.key;
+  const bool renewed = publish.published == Published::unchanged;
+  Outcome outcome{publish.value, publish.tag, after(now, publish.fresh_for)};
+  if (auto* pending = store_.pending(key)) {
+    pending->published = publish.number;
+    store_.drop_told(key, publish.number);
+    end_question(*pending);
+    if (renewed) {
+      if (!pending->previous || pending->previous->tag != publish.tag)  // not here: its bytes are asked for
+        return enquire(key, *pending, Shape::control, now, out);
+      counters_.add(Counter::publications_held);
+      outcome.value = pending->previous->value;
+    }
+    return settle(key, std::move(outcome), false, false, now, out);
+  }
+  if (auto* ready = store_.ready(key)) {
+    ready->published = publish.number;
+    if (ready->outcome.value.ok() && ready->outcome.tag == publish.tag) {
+      counters_.add(Counter::publications_held);
+      ready->outcome.fresh_until = std::max(ready->outcome.fresh_until, outcome.fresh_until);
+      return;
+    }
+    if (renewed) {  // another edition is fresh
+      ready->outcome.fresh_until = std::min(ready->outcome.fresh_until, now);
+      return;
+    }
+    store_.forget(key);
+  }
+  if (renewed || !worth_keeping(outcome, now)) return;
+  counters_.add(Counter::evictions, store_.keep(key, Ready{std::move(outcome), false, {}, publish.number}));
+}
+
+// The bytes are to be had of the parent in the bulk tree, which is offered them too.
+void Node::on_offered(const Publish& publish, Instant now, Actions& out) {
+  const auto& key = publish.key;
+  if (auto* ready = store_.ready(key)) {
+    ready->published = publish.number;
+    if (ready->outcome.tag == publish.tag) {
+      counters_.add(Counter::publications_held);
+      ready->outcome.fresh_until = std::max(ready->outcome.fresh_until, after(now, publish.fresh_for));
+      return;
+    }
+  }
+  auto* pending = store_.pending(key);
+  if (pending == nullptr) {
+    pending = &store_.begin(key, now);
+    pending->published = publish.number;
+  } else {
+    pending->published = publish.number;
+    store_.drop_told(key, publish.number);
+    if (pending->arriving || pending->shape == Shape::bulk) return;
+    end_question(*pending);
+  }
+  counters_.add(Counter::offers_taken);
+  enquire(key, *pending, Shape::bulk, now, out);
+}
+
+}  // namespace copper
