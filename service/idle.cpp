@@ -17,9 +17,10 @@ Idle::Idle(Segment& segment) : segment_(segment) {
 }
 
 void Idle::wait(Instant now, bool bulk_outstanding, Instant deadline) {
-  const auto sleep = idle_policy::sleep_after(now - last_active_);
+  const auto idle = now - last_active_;
+  const auto sleep = idle_policy::sleep_after(idle);
   if (sleep == Duration::zero()) return;
-  if (bulk_outstanding) {
+  if (bulk_outstanding && idle < idle_policy::yield_time) {  // longer, and their sender has died
     ::sched_yield();
     return;
   }

@@ -116,14 +116,18 @@ class Announcement {
   bool pending_;
 };
 
-// A wait on storage, or on another rank, lasts as long as it takes, and is logged.
-class SlowLog {
+// What is not as it should be: a wait on storage, or on another rank, that lasts; the first of what nobody
+// asked for, and each rank that is found dead.
+class WatchLog {
  public:
-  explicit SlowLog(std::shared_ptr<spdlog::logger> log) : log_(std::move(log)) {}
+  explicit WatchLog(std::shared_ptr<spdlog::logger> log) : log_(std::move(log)) {}
 
   void look(const Node& node, Instant now) {
     if (now < next_look_) return;
     next_look_ = now + slow_period;
+    tell(node, Counter::answers_unasked, "answers came that nobody waited for");
+    tell(node, Counter::messages_refused, "messages came that were not their sender's to send");
+    tell(node, Counter::peers_dead, "ranks were found dead: what was asked of them is read directly");
     for (const auto& waiting : node.waiting(now, slow_shown)) {
       if (waiting.age < slow_period) continue;
       log_->warn("{} has been awaited for {} s by {}, from {}", describe(waiting.key), waiting.age / 1s,
@@ -132,12 +136,22 @@ class SlowLog {
   }
 
  private:
+  // Once, with their number by then; `copper stats` has it at any time.
+  void tell(const Node& node, Counter counter, const char* what) {
+    auto& told = told_[static_cast<std::size_t>(counter)];
+    const auto count = node.counters()[counter];
+    if (!told && count > 0) log_->warn("{} {}", count, what);
+    told = told || count > 0;
+  }
+
   std::shared_ptr<spdlog::logger> log_;
   Instant next_look_{};
+  std::array<bool, counter_count> told_{};
 };
 
 // Until told to leave; the process's exit status.
-int run(Engine& engine, MpiTransport& transport, Segment& segment, Announcement& announcement, SlowLog slow) {
+int run(Engine& engine, MpiTransport& transport, Segment& segment, Announcement& announcement,
+        WatchLog watch) {
   Idle idle(segment);
   while (!told_to_leave.load(std::memory_order_relaxed)) {
     idle.before_turn();
@@ -147,7 +161,7 @@ int run(Engine& engine, MpiTransport& transport, Segment& segment, Announcement&
     std::size_t events = 0;
     for (int poll = 0; poll < polls_per_wake; ++poll) events += engine.turn(now);
     if (!announcement.check(engine, now)) return 1;
-    slow.look(engine.node(), now);
+    watch.look(engine.node(), now);
     if (events > 0) {
       idle.active(now);
     } else {
@@ -187,7 +201,7 @@ int serve(const ServiceOptions& options, MpiJob& job, Segment& segment) {
   Engine engine(node, transport, storage, clients, Report(segment, arena, names, started));
   Announcement announcement(job, names, started, options.ready_patience);
 
-  const int status = run(engine, transport, segment, announcement, SlowLog(log));
+  const int status = run(engine, transport, segment, announcement, WatchLog(log));
   log->info("leaving with status {}", status);
   log->flush();
   if (status != 0) job.abort(status);

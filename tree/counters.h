@@ -25,10 +25,11 @@ namespace copper {
   X(loads_filesystem,    "statvfs asked of storage")                                           \
   X(loads_unchanged,     "of all loads: renewed, storage said unchanged")                      \
   X(loads_failed,        "of all loads: errors, absent names not counted")                     \
-  X(published,           "outcomes told everyone, counted at their roots")                      \
+  X(published,           "outcomes told everyone, counted at their roots")                     \
   X(publications,        "outcomes told by a root")                                            \
   X(publications_held,   "of them held already")                                               \
-  X(offers_taken,        "file blocks that a root offered, asked of the parent in the bulk tree") \
+  X(offers_taken,        "of them offers of file blocks, asked of the bulk parent")            \
+  X(offers_left,         "of them offers left, as too much was on its way already")            \
   X(bytes_loaded,        "bytes read from storage (listings and entries as encoded)")          \
   X(bytes_received,      "payload bytes from the parent rank")                                 \
   X(bytes_sent,          "payload bytes to child ranks")                                       \
@@ -36,7 +37,8 @@ namespace copper {
   X(messages_received,   "messages from other ranks")                                          \
   X(answers_unasked,     "answers that nobody waited for (any more)")                          \
   X(peers_dead,          "ranks found dead")                                                   \
-  X(messages_damaged,    "messages dropped: damaged, foreign, or not the sender's to send")  \
+  X(messages_damaged,    "messages dropped: damaged or foreign")                               \
+  X(messages_refused,    "messages dropped: not their sender's to send")                       \
   X(evictions,           "outcomes dropped to make room")                                      \
   X(expired,             "outcomes expired because storage changed")                           \
   X(no_room,             "questions refused for want of cache memory")                         \

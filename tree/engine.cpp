@@ -74,7 +74,7 @@ void Engine::on_received(Received received, Instant now) {
   }
   const auto from = received.from;
   const auto believe = [&](bool good) {
-    if (!good) counters.add(Counter::messages_damaged);
+    if (!good) counters.add(Counter::messages_refused);
   };
   std::visit(Overloaded{
                  [&](ReadyRanks& ready) { believe(readiness_.on_ranks(from, ready, now, actions_)); },

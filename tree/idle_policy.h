@@ -14,6 +14,7 @@ inline constexpr Duration spin_time = std::chrono::microseconds{20};
 inline constexpr int idle_share = 8;
 inline constexpr Duration shortest_sleep = std::chrono::microseconds{10};
 inline constexpr Duration longest_sleep = std::chrono::milliseconds{1};
+inline constexpr Duration yield_time = std::chrono::milliseconds{10};  // while long payloads are under way
 inline constexpr Duration idle_after = std::chrono::seconds{10};
 inline constexpr Duration idle_sleep = std::chrono::milliseconds{10};
 

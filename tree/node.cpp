@@ -104,6 +104,7 @@ void Node::enquire(const Key& key, Pending& pending, Shape shape, Instant now, A
     return;
   }
   liveness_.owes(*pending.on, now);
+  if (shape == Shape::bulk) ++bulk_questions_;
   if (liveness_.dead(*pending.on)) return fail(key, now, out);
   counters_.add(Counter::asks_sent);
   const Tag have = pending.previous ? pending.previous->tag : 0;
@@ -112,7 +113,10 @@ void Node::enquire(const Key& key, Pending& pending, Shape shape, Instant now, A
 
 // Who was asked owes nothing more.
 void Node::end_question(Pending& pending) {
-  if (pending.on) liveness_.paid(*pending.on);
+  if (pending.on) {
+    liveness_.paid(*pending.on);
+    if (pending.shape == Shape::bulk) --bulk_questions_;
+  }
   pending.on.reset();
   pending.arriving.reset();
 }
@@ -187,7 +191,7 @@ void Node::on_message(Rank from, Message message, Instant now, Actions& out) {
     good = topology_.contains(from);
     if (good && !ping->answer) out.push_back(Send{from, Ping{.answer = true}});
   }
-  if (!good) counters_.add(Counter::messages_damaged);
+  if (!good) counters_.add(Counter::messages_refused);
 }
 
 bool Node::on_child_ask(Rank from, Ask& message, Instant now, Actions& out) {
@@ -223,7 +227,7 @@ bool Node::on_answer(Rank from, Answer& answer, Instant now, Actions& out) {
   }
   if (answer.unchanged) {
     if (!pending->previous || pending->previous->tag != answer.tag) {
-      counters_.add(Counter::messages_damaged);  // we hold no such bytes: ask for them
+      counters_.add(Counter::messages_refused);  // we hold no such bytes: ask for them
       store_.forget_previous(answer.key);
       enquire(answer.key, *pending, Shape::control, now, out);
       return true;

@@ -181,6 +181,7 @@ class Node {
   Store store_;
   Sharing sharing_;
   Liveness liveness_;
+  std::size_t bulk_questions_ = 0;  // asked of bulk parents and not answered
   Counters counters_;
   std::unordered_map<Key, Instant, KeyHash> gone_;  // at a root: versions expired for ESTALE, and when
 };

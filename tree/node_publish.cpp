@@ -104,6 +104,7 @@ void Node::on_offered(const Publish& publish, Instant now, Actions& out) {
   }
   auto* pending = store_.pending(key);
   if (pending == nullptr) {
+    if (bulk_questions_ >= limits::offers_at_once) return counters_.add(Counter::offers_left);
     pending = &store_.begin(key, now);
     pending->published = publish.number;
   } else {

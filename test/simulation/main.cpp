@@ -1,4 +1,4 @@
-// copper_simulation: one simulated run, or many seeds of one kind. Prints what it was and what it counted;
+// copper_simulation: one simulated run, or many seeds of one kind. Prints what was run and counted;
 // exit status 1, with the command that repeats it, where a promise was broken.
 #include <fmt/core.h>
 
@@ -13,13 +13,31 @@ namespace {
 using namespace copper;
 using namespace copper::simulation;
 
-void print(const std::string& command, const Ran& result) {
-  fmt::print("{}\n  digest {:016x}, {} events, {:.3f} s simulated, {} loads\n", command, result.digest,
-             result.events, std::chrono::duration<double>(result.took).count(), result.loads);
-  for (std::size_t i = 0; i < counter_count; ++i)
-    if (const auto value = result.counters[Counter{i}])
-      fmt::print("  {:<20} {:>12}\n", name(Counter{i}), value);
-}
+// What all runs have counted together; the digest and the command are the last one's.
+class Sum {
+ public:
+  void add(const std::string& command, const Ran& ran) {
+    command_ = command;
+    ++runs_;
+    sum_.digest = ran.digest;
+    sum_.loads += ran.loads;
+    sum_.events += ran.events;
+    sum_.took += ran.took;
+    sum_.counters.add(ran.counters);
+  }
+  void print() const {
+    fmt::print("{}\n  {} run(s), digest {:016x}, {} events, {:.3f} s simulated, {} loads\n", command_, runs_,
+               sum_.digest, sum_.events, std::chrono::duration<double>(sum_.took).count(), sum_.loads);
+    for (std::size_t i = 0; i < counter_count; ++i)
+      if (const auto value = sum_.counters[Counter{i}])
+        fmt::print("  {:<20} {:>12}\n", name(Counter{i}), value);
+  }
+
+ private:
+  std::string command_;
+  std::uint64_t runs_ = 0;
+  Ran sum_;
+};
 
 }  // namespace
 
@@ -41,6 +59,7 @@ int main(int argc, char** argv) {
   app.add_option("--keys", given.keys, "storm: how many")->check(CLI::Range(1u, 1u << 20));
   CLI11_PARSE(app, argc, argv);
 
+  Sum sum;
   for (auto seed = given.seed; seed - given.seed < seeds; ++seed) {
     const bool mixed = scenario == "mixed";
     auto settings = mixed ? mixed_settings(seed) : given;
@@ -53,10 +72,11 @@ int main(int argc, char** argv) {
     if (*store_bytes) settings.store_bytes = given.store_bytes;
     const auto command = copper::simulation::command(scenario, settings);
     try {
-      print(command, mixed ? run_mixed(settings) : run_storm(settings));
+      sum.add(command, mixed ? run_mixed(settings) : run_storm(settings));
     } catch (const Failure& failure) {
       fmt::print(stderr, "broken: {}\nrepeat: {}\n", failure.what(), command);
       return 1;
     }
   }
+  sum.print();
 }

@@ -34,7 +34,7 @@ for name; do
   {
     head -n 1 "$work/node0.trace"
     printf '# %s\n' "${commands[$name]}" "$(nproc) cores, kernel $(uname -r | cut -d. -f1,2), $(. /etc/os-release && echo "$NAME $VERSION_ID")"
-    [[ $name != distinct_file ]] || printf 'distinct %s\n' "$inputs"
+    [[ $name != distinct_file ]] || printf 'distinct %s\n' "$inputs/input"
     tail -n +2 "$work/node0.trace"
   } >"$here/$name.trace"
 done

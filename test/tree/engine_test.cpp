@@ -176,7 +176,7 @@ TEST_CASE("messages that nobody may send are counted, whichever part they are fo
                        {Rank{5}, Counted{{Rank{5}, 1}, 1, {}}},
                        {Rank{5}, Ask{an_entry, 0}}};
   f.engine.turn(f.now);
-  CHECK(f.node.counters()[Counter::messages_damaged] == 4);
+  CHECK(f.node.counters()[Counter::messages_refused] == 4);
   CHECK(f.transport.sent.empty());
 }
 

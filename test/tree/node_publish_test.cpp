@@ -190,6 +190,26 @@ TEST_CASE("what is offered is asked of the bulk parent by who lacks it, whoever 
   CHECK(sent<Ask>(h.message(0, offered(next, 3, large)), 1).shape == Shape::bulk);
 }
 
+TEST_CASE("what nobody here wants is taken up to a limit, what somebody wants always") {
+  NodeHarness h(3, seven);
+  auto block = a_block;
+  std::uint64_t number = 0;
+  for (; number < limits::offers_at_once; ++block.block)
+    CHECK(h.message(0, offered(block, ++number, large)).size() == 1);
+  CHECK(h.message(0, offered(block, ++number, large)).empty());
+  CHECK(h.count(Counter::offers_left) == 1);
+  CHECK(sent<Ask>(h.ask(1, block), 0).seen == number);
+  ++block.block;
+  h.ask(2, block);
+  CHECK(sent<Ask>(h.message(0, offered(block, ++number, large)), 1).shape == Shape::bulk);
+  block.block = 0;
+  h.message(1, answer(block, large));
+  block.block = 1;
+  h.message(1, answer(block, large));
+  block.block = 1000;
+  CHECK(h.message(0, offered(block, ++number, large)).size() == 1);
+}
+
 TEST_CASE("a bulk child's question for what is not known here goes up the bulk tree") {
   NodeHarness h(1, Topology(7, {6, 2}, 1));
   CHECK(sent<Ask>(h.message(3, ask_seen(a_block, 1, Shape::bulk)), 0).shape == Shape::bulk);

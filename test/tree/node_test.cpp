@@ -189,7 +189,7 @@ TEST_CASE("unchanged, where nothing is held, is damage: the question is asked ag
   h.ask(1, an_entry);
   const auto again = h.message(0, Answer{an_entry, true, Errno{EIO}, 12, 2s});
   CHECK(sent<Ask>(again, 0).have == 0);
-  CHECK(h.count(Counter::messages_damaged) == 1);
+  CHECK(h.count(Counter::messages_refused) == 1);
   CHECK(h.message(0, answer(an_entry, "attributes", 2s)).size() == 1);
 
   h.now += 2s;
@@ -214,7 +214,7 @@ TEST_CASE("what nobody may say is counted and harms nothing") {
   CHECK(
       h.message(3, Ask{.key = a_listing, .shape = Shape::bulk}).empty());  // only file blocks are asked there
   CHECK(h.message(99, Ping{}).empty());
-  CHECK(h.count(Counter::messages_damaged) == 10);
+  CHECK(h.count(Counter::messages_refused) == 10);
   CHECK(h.message(0, answer(a_listing, "nobody asked")).empty());
   CHECK(h.count(Counter::answers_unasked) == 1);
   CHECK(text(action<Reply>(h.message(0, answer(an_entry, "true")))) == "true");

@@ -248,6 +248,7 @@ void Simulation::check() const {
   }
   const auto all = counters();
   expect(all[Counter::messages_damaged] == 0, "no message was damaged");
+  expect(all[Counter::messages_refused] == 0, "nobody says what is not its to say");
   if (all_live) {
     for (const auto& machine : machines_)
       expect(machine->idle(), "all that was sent has left and been taken");

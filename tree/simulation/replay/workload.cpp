@@ -57,7 +57,10 @@ Workload::Workload(const Trace& trace) : sizes_(trace.paths.size()) {
       const auto key = make_key(trace, question);
       ensure(valid(key), "a renamed key is valid");
       if (question.kind == Kind::block) request.bytes += question.bytes;
-      questions_.push_back({key, is_distinct(question.path), question.bytes, question.error});
+      const auto& path = trace.paths[question.path];
+      const bool name =
+          question.kind != Kind::listing && std::ranges::find(trace.distinct, path) != trace.distinct.end();
+      questions_.push_back({key, is_distinct(question.path), name, question.bytes, question.error});
       // The same key may be asked twice, the second time "unchanged" and thus without bytes.
       const auto [known, first] = answers_.emplace(key, Answer{question.bytes, question.error});
       if (!first) {
@@ -98,7 +101,7 @@ Key Workload::key(const Question& question, std::uint32_t node, std::uint32_t pr
   if (!question.distinct) return question.key;
   auto key = question.key;
   const auto suffix = "." + std::to_string(node) + "." + std::to_string(process);
-  const auto slash = key.path.find('/', 1);
+  const auto slash = question.distinct_name ? std::string::npos : key.path.find('/', 1);
   key.path.insert(slash == std::string::npos ? key.path.size() : slash, suffix);
   return key;
 }

@@ -3,8 +3,8 @@
 //
 // Paths are renamed: a directory is "/d", a name in it "/d/n", both short numbers, so that a key of the
 // tens of millions that a run holds needs no memory of its own. Keys of one directory still have one
-// directory, so they still meet in one tree. What is below a `distinct` path of the trace has ".NODE.PROCESS"
-// behind its directory's number (the distinct path itself behind its own): each process has files of its own.
+// directory, so they still meet in one tree. A `distinct` path of the trace has ".NODE.PROCESS" behind its own
+// number, what is below it behind its directory's: each process has files of its own.
 #pragma once
 
 #include <cstdint>
@@ -35,6 +35,7 @@ class Workload {
   struct Question {
     Key key;  // valid(key); of the process 0 on node 0 where it is distinct: without its suffix
     bool distinct = false;
+    bool distinct_name = false;  // the distinct path itself: the suffix is the name's, else the directory's
     std::uint32_t bytes = 0;
     int error = 0;
   };
