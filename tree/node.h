@@ -173,6 +173,7 @@ class Node {
   bool on_publish(Rank from, Publish& publish, Instant now, Actions& out);
   void on_offered(const Publish& publish, Instant now, Actions& out);
   void on_told(const Publish& publish, Instant now, Actions& out);
+  void ask_again(Rank parent, const Key& told, Instant now, Actions& out);
   void fail(const Key& key, Instant now, Actions& out);
 
   Rank self_;

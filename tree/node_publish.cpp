@@ -45,7 +45,8 @@ void Node::publish(const Key& key, Ready& ready, bool renewed, std::optional<Ran
 
 bool Node::on_publish(Rank from, Publish& publish, Instant now, Actions& out) {
   auto& place = place_of(publish.key);
-  if (place.parent != from || publish.number != place.seen + 1) return false;
+  if (place.parent != from || publish.number <= place.seen) return false;
+  const bool missed = publish.number > place.seen + 1;
   place.seen = publish.number;
   counters_.add(Counter::publications);
   for (const auto child : place.children) out.push_back(Send{child, publish});
@@ -54,7 +55,26 @@ bool Node::on_publish(Rank from, Publish& publish, Instant now, Actions& out) {
   } else {
     on_told(publish, now, out);
   }
+  if (missed) ask_again(from, publish.key, now, out);
   return true;
+}
+
+// A publication was lost on its way (its message was damaged): what was asked of this parent in this tree may
+// have been what it told.
+void Node::ask_again(Rank parent, const Key& told, Instant now, Actions& out) {
+  counters_.add(Counter::messages_refused);
+  std::vector<Key> asked;
+  store_.each_pending([&](const Key& key, const Pending& pending) {
+    const bool here = topology_.tree_of(key) == topology_.tree_of(told);
+    if (here && pending.on == parent && pending.shape == Shape::control) asked.push_back(key);
+    return true;
+  });
+  for (const auto& key : asked) {
+    auto* pending = store_.pending(key);
+    if (pending == nullptr) continue;
+    end_question(*pending);
+    enquire(key, *pending, Shape::control, now, out);
+  }
 }
 
 // The outcome itself, or that the one with this tag is fresh again.

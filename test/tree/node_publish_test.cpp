@@ -276,6 +276,20 @@ TEST_CASE("what is told replaces what is held, and makes another edition stale")
   CHECK(sent<Ask>(h.ask(1, an_entry), 0).have == tag("newer"));
 }
 
+TEST_CASE("after a publication that was lost, what is waited for is asked again") {
+  NodeHarness h(1, seven);
+  h.ask(1, an_entry);
+  h.ask(2, a_listing);
+  const auto out = h.message(0, told(an_entry, 2, small));
+  REQUIRE(out.size() == 5);  // passed on to three, answered, asked again
+  CHECK(sent<Ask>(out, 0, 4).key == a_listing);
+  CHECK(sent<Ask>(out, 0, 4).seen == 2);
+  CHECK(h.message(0, told(an_entry, 2, small)).empty());
+  CHECK(h.message(0, told(an_entry, 1, small)).empty());
+  CHECK(h.count(Counter::messages_refused) == 3);
+  CHECK(h.message(0, answer(a_listing, "names")).size() == 1);
+}
+
 // ---- the dead ----
 
 TEST_CASE("a parent that does not answer is asked whether it lives, and if not, who waits is told") {
