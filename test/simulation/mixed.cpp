@@ -263,6 +263,7 @@ class Mixed final : Application {
       }
       case Kind::block:
         if (source_.judge_block(key, outcome, since(limits::racy_window), now)) {
+          expect_expired(reader);
           reader.gone = key.version;
           return try_again(reader);
         }
@@ -271,6 +272,15 @@ class Mixed final : Application {
       case Kind::filesystem:
         return done(reader);
     }
+  }
+  // Before ESTALE is told, the rank has heard that what named the version has expired.
+  void expect_expired(const Reader& reader) const {
+    const auto entry = Key::entry(reader.path);
+    const auto* ready = simulation_.engine(reader.rank).node().store().ready(entry);
+    const auto now = simulation_.now();
+    if (ready == nullptr || !ready->outcome.fresh(now)) return;
+    expect(source_.judge_entry(entry, ready->outcome, Instant{}, now) != reader.key.version,
+           "gone before it had expired: " + describe(reader.key));
   }
   void opened(Reader& reader, const std::optional<Version>& version) {
     if (!version) return done(reader);

@@ -9,6 +9,9 @@
 
 namespace copper::simulation {
 
+// Longer than anything takes.
+constexpr auto patience = std::chrono::hours{1};
+
 // One rank: the product's node and engine, and the simulated half of each port.
 class Simulation::Machine final : Storage, Clients {
  public:
@@ -161,6 +164,7 @@ class Simulation::Machine final : Storage, Clients {
     note(3, static_cast<std::uint64_t>(reply.client));
     note(4, reply.outcome.value.ok() ? reply.outcome.tag
                                      : static_cast<Tag>(number(reply.outcome.value.error())));
+    simulation_.last_progress_ = simulation_.now();
     if (pay(reply.client)) simulation_.application_.on_reply(self_, reply);
   }
   void reply_control(Client client, const std::string&) override {
@@ -214,6 +218,7 @@ Simulation::Simulation(const Topology& topology, const NodeOptions& options, Wor
 Simulation::~Simulation() = default;
 
 void Simulation::ask(Rank rank, Client client, const Key& key, Tag have) {
+  last_progress_ = now();
   machine(rank).happens(Question{client, key, have});
 }
 void Simulation::ask_stats(Rank rank, Client client) {
@@ -229,8 +234,8 @@ void Simulation::stop(Rank rank) { machine(rank).stop(); }
 bool Simulation::stopped(Rank rank) const { return machine(rank).stopped(); }
 
 void Simulation::run() {
-  while (queue_.step()) {
-  }
+  while (queue_.step())
+    expect(now() - last_progress_ < patience, "somebody waits for ever: ranks only look whether others live");
 }
 
 void Simulation::check() const {

@@ -51,7 +51,7 @@ class Simulation {
   void stop(Rank rank);
   bool stopped(Rank rank) const;
 
-  // Until nothing happens any more.
+  // Until nothing happens any more. Throws Failure where somebody waits for ever.
   void run();
   // Throws Failure where a promise is broken.
   void check() const;
@@ -72,6 +72,7 @@ class Simulation {
   SimulatedStorage& storage_;
   Application& application_;
   EventQueue queue_;
+  Instant last_progress_{};  // when a question was last asked or answered
   Detail detail_;
   Digest digest_;
   SimulatedNetwork network_;
