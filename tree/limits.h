@@ -79,9 +79,11 @@ inline constexpr std::uint32_t load_repeats = 4;
 // forgotten, and begins anew.
 inline constexpr std::size_t directories_watched = std::size_t{1} << 16;
 
-// File blocks that a rank asks of its bulk parent at a time although nobody here waits for them: they want
-// room at once. Beyond them an offer is left, and its block asked for when somebody wants it.
+// Offered file blocks that a rank asks of its bulk parent at a time although nobody here waits for them: they
+// want room at once. Further offers wait in line, so many; beyond them an offer is left, and its block asked
+// for when somebody wants it.
 inline constexpr std::size_t offers_at_once = 64;
+inline constexpr std::size_t offers_in_line = 4096;
 
 // How many keys of a directory are published on the guess that they are shared, for each that was seen to be.
 inline constexpr std::uint32_t guesses_per_shared_key = 4;

@@ -7,27 +7,33 @@
 
 namespace copper {
 
+Liveness::Peer* Liveness::find(Rank rank) {
+  const auto found = std::ranges::find(peers_, rank, &std::pair<Rank, Peer>::first);
+  return found == peers_.end() ? nullptr : &found->second;
+}
+
 void Liveness::owes(Rank peer, Instant now) {
-  auto& state = peers_[peer];
+  auto* known = find(peer);
+  auto& state = known != nullptr ? *known : peers_.emplace_back(peer, Peer{}).second;
   if (state.owed++ == 0 && state.state == State::trusted) state.heard = now;
 }
 
 void Liveness::paid(Rank peer) {
-  auto& state = peers_.at(peer);
-  ensure(state.owed > 0, "only what is owed is paid");
-  --state.owed;
+  auto* known = find(peer);
+  ensure(known != nullptr && known->owed > 0, "only what is owed is paid");
+  --known->owed;
 }
 
 void Liveness::heard(Rank peer, Instant now) {
-  const auto found = peers_.find(peer);
-  if (found == peers_.end()) return;
-  found->second.state = State::trusted;
-  found->second.heard = now;
+  auto* known = find(peer);
+  if (known == nullptr) return;
+  known->state = State::trusted;
+  known->heard = now;
 }
 
 bool Liveness::dead(Rank peer) const {
-  const auto found = peers_.find(peer);
-  return found != peers_.end() && found->second.state == State::dead;
+  return std::ranges::any_of(
+      peers_, [&](const auto& known) { return known.first == peer && known.second.state == State::dead; });
 }
 
 Liveness::Look Liveness::look(Instant now) {

@@ -7,7 +7,7 @@
 #pragma once
 
 #include <optional>
-#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "tree/message.h"
@@ -43,7 +43,8 @@ class Liveness {
     Duration silence{};  // since it was asked
     Instant looked{};    // since it was asked: when last
   };
-  std::unordered_map<Rank, Peer> peers_;  // parents: a handful
+  Peer* find(Rank rank);
+  std::vector<std::pair<Rank, Peer>> peers_;  // parents: a handful
 };
 
 }  // namespace copper

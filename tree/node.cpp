@@ -77,10 +77,19 @@ void Node::ask(const Waiter& waiter, const Key& key, Instant now, Actions& out) 
     store_.join(key, waiter);
     return;
   }
+  const auto offer = offered_.find(key);
+  if (offer != offered_.end() && told(offer->second)) return;
   auto& pending = store_.begin(key, now);
   note_asker(waiter, key, pending.askers, !pending.previous);
   store_.join(key, waiter);
-  enquire(key, pending, waiter.shape, now, out);
+  auto shape = waiter.shape;
+  if (offer != offered_.end()) {  // its turn has come
+    shape = Shape::bulk;
+    pending.published = offer->second;
+    counters_.add(Counter::offers_taken);
+    offered_.erase(offer);
+  }
+  enquire(key, pending, shape, now, out);
 }
 
 // A root watches which branches ask for the same.
@@ -192,6 +201,7 @@ void Node::on_message(Rank from, Message message, Instant now, Actions& out) {
     if (good && !ping->answer) out.push_back(Send{from, Ping{.answer = true}});
   }
   if (!good) counters_.add(Counter::messages_refused);
+  take_offers(now, out);
 }
 
 bool Node::on_child_ask(Rank from, Ask& message, Instant now, Actions& out) {

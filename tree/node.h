@@ -39,6 +39,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -173,6 +174,7 @@ class Node {
   bool on_publish(Rank from, Publish& publish, Instant now, Actions& out);
   void on_offered(const Publish& publish, Instant now, Actions& out);
   void on_told(const Publish& publish, Instant now, Actions& out);
+  void take_offers(Instant now, Actions& out);
   void ask_again(Rank parent, const Key& told, Instant now, Actions& out);
   void fail(const Key& key, Instant now, Actions& out);
 
@@ -183,6 +185,8 @@ class Node {
   Sharing sharing_;
   Liveness liveness_;
   std::size_t bulk_questions_ = 0;  // asked of bulk parents and not answered
+  std::deque<Key> line_;            // offers that wait, those that have been taken out of turn included
+  std::unordered_map<Key, std::uint64_t, KeyHash> offered_;  // those that wait, with the publication's number
   Counters counters_;
   std::unordered_map<Key, Instant, KeyHash> gone_;  // at a root: versions expired for ESTALE, and when
 };

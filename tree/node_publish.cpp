@@ -59,6 +59,20 @@ bool Node::on_publish(Rank from, Publish& publish, Instant now, Actions& out) {
   return true;
 }
 
+// Those in line, as far as there is room for what they bring.
+void Node::take_offers(Instant now, Actions& out) {
+  while (!line_.empty() && bulk_questions_ < limits::offers_at_once) {
+    const auto key = std::move(line_.front());
+    line_.pop_front();
+    const auto offer = offered_.extract(key);
+    if (offer.empty() || store_.contains(key)) continue;
+    auto& pending = store_.begin(key, now);
+    pending.published = offer.mapped();
+    counters_.add(Counter::offers_taken);
+    enquire(key, pending, Shape::bulk, now, out);
+  }
+}
+
 // A publication was lost on its way (its message was damaged): what was asked of this parent in this tree may
 // have been what it told.
 void Node::ask_again(Rank parent, const Key& told, Instant now, Actions& out) {
@@ -124,7 +138,12 @@ void Node::on_offered(const Publish& publish, Instant now, Actions& out) {
   }
   auto* pending = store_.pending(key);
   if (pending == nullptr) {
-    if (bulk_questions_ >= limits::offers_at_once) return counters_.add(Counter::offers_left);
+    if (bulk_questions_ >= limits::offers_at_once) {
+      if (line_.size() >= limits::offers_in_line) return counters_.add(Counter::offers_left);
+      line_.push_back(key);
+      offered_[key] = publish.number;
+      return;
+    }
     pending = &store_.begin(key, now);
     pending->published = publish.number;
   } else {

@@ -190,24 +190,32 @@ TEST_CASE("what is offered is asked of the bulk parent by who lacks it, whoever 
   CHECK(sent<Ask>(h.message(0, offered(next, 3, large)), 1).shape == Shape::bulk);
 }
 
-TEST_CASE("what nobody here wants is taken up to a limit, what somebody wants always") {
-  NodeHarness h(3, seven);
-  auto block = a_block;
+TEST_CASE(
+    "what nobody here wants is taken so many at a time, the others in their turn or when somebody wants "
+    "them") {
+  NodeHarness h(3, seven, std::size_t{64} << 20);
+  const auto block = [](std::uint64_t n) {
+    auto key = a_block;
+    key.block = static_cast<std::uint32_t>(n);
+    return key;
+  };
   std::uint64_t number = 0;
-  for (; number < limits::offers_at_once; ++block.block)
-    CHECK(h.message(0, offered(block, ++number, large)).size() == 1);
-  CHECK(h.message(0, offered(block, ++number, large)).empty());
-  CHECK(h.count(Counter::offers_left) == 1);
-  CHECK(sent<Ask>(h.ask(1, block), 0).seen == number);
-  ++block.block;
-  h.ask(2, block);
-  CHECK(sent<Ask>(h.message(0, offered(block, ++number, large)), 1).shape == Shape::bulk);
-  block.block = 0;
-  h.message(1, answer(block, large));
-  block.block = 1;
-  h.message(1, answer(block, large));
-  block.block = 1000;
-  CHECK(h.message(0, offered(block, ++number, large)).size() == 1);
+  const auto offer = [&] {
+    const auto key = block(number);
+    return h.message(0, offered(key, ++number, large)).size();
+  };
+  while (number < limits::offers_at_once) CHECK(offer() == 1);
+  const auto first_in_line = number;
+  for (int n = 0; n < 3; ++n) CHECK(offer() == 0);
+
+  CHECK(sent<Ask>(h.ask(1, block(first_in_line + 1)), 1).shape == Shape::bulk);
+  CHECK(h.message(1, answer(block(0), large)).empty());  // still too many
+  const auto next = h.message(1, answer(block(1), large));
+  REQUIRE(next.size() == 1);
+  CHECK(sent<Ask>(next, 1).key == block(first_in_line));
+  CHECK(sent<Ask>(h.message(1, answer(block(2), large)), 1).key == block(first_in_line + 2));
+  CHECK(h.message(1, answer(block(3), large)).empty());
+  CHECK(h.count(Counter::offers_taken) == number);
 }
 
 TEST_CASE("a bulk child's question for what is not known here goes up the bulk tree") {

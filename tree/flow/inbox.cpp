@@ -53,8 +53,11 @@ std::optional<Inbox::Ticket> Inbox::header(Rank from, Tree tree, Header header) 
   if (header.payload_bytes <= limits::inline_bytes) {
     auto message = header.payload_bytes == 0 ? std::move(header.message)
                                              : with_payload(std::move(header.message), header.inlined, from);
-    queue.push_back({Received{from, std::move(message)}, nullptr});
-    release(queue);
+    if (queue.empty()) {
+      out_.emplace_back(Received{from, std::move(message)});
+    } else {
+      queue.push_back({Received{from, std::move(message)}, nullptr});
+    }
     return std::nullopt;
   }
   const auto stream = begin({from, tree, header.stream}, std::move(header));

@@ -16,9 +16,12 @@ bool is_file_block(const Message& message) {
 }  // namespace
 
 Outbox::Peer& Outbox::peer(Rank rank) {
-  const auto [found, is_new] = peer_of_.emplace(rank, peers_.size());
-  if (is_new) peers_.emplace_back().rank = rank;
-  return peers_[found->second];
+  const auto found = std::ranges::find(ranks_, rank);
+  if (found != ranks_.end()) return peers_[static_cast<std::size_t>(found - ranks_.begin())];
+  ranks_.push_back(rank);
+  auto& peer = peers_.emplace_back();
+  peer.rank = rank;
+  return peer;
 }
 
 void Outbox::post(Rank to, Tree tree, Message message) {

@@ -110,7 +110,7 @@ class Outbox {
 
   FlowLimits limits_;
   std::vector<Peer> peers_;  // parents and children: some dozens; never leave
-  std::map<Rank, std::size_t> peer_of_;
+  std::vector<Rank> ranks_;  // of them, in the same order
   std::array<std::size_t, 3> turn_{};  // whose turn it is: for headers, and for either class of segments
   std::uint64_t next_serial_ = 1;
   std::uint64_t turns_ = 0;  // of streams, so far

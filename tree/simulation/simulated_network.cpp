@@ -106,6 +106,12 @@ void SimulatedNetwork::Port::begin_turn() {
   segment_bytes_ = 0;
 }
 
+Instant& SimulatedNetwork::Port::last_header(Rank to) {
+  for (auto& [rank, at] : last_header_)
+    if (rank == to) return at;
+  return last_header_.emplace_back(to, Instant{}).second;
+}
+
 void SimulatedNetwork::Port::end_turn() {
   auto& network = network_;
   while (auto piece = outbox_.next()) {
@@ -134,7 +140,7 @@ void SimulatedNetwork::Port::end_turn() {
     const auto now = network.queue_.now();
     if (network.detail_ == Detail::whole && envelope.is_header)
       network.note_payload(self_, to, *piece->header);
-    auto& last = last_header_[to];
+    auto& last = last_header(to);
     const auto arrives = std::max(last, network.world_.arrives(self_, to, envelope.bytes, now));
     if (envelope.is_header) last = arrives;
     network.queue_.at(arrives,

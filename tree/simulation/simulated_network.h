@@ -14,7 +14,7 @@
 #include <optional>
 #include <set>
 #include <tuple>
-#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "tree/flow/inbox.h"
@@ -114,7 +114,8 @@ class SimulatedNetwork::Port final : public Transport {
   NobodysBytes nobodys_;
   Outbox outbox_;
   Inbox inbox_;
-  std::unordered_map<Rank, Instant> last_header_;  // when it arrives there
+  Instant& last_header(Rank to);
+  std::vector<std::pair<Rank, Instant>> last_header_;  // when it arrives there
   std::map<StreamName, Incoming> incoming_;
   std::size_t segments_came_ = 0;  // since the last turn,
   std::size_t segment_bytes_ = 0;  // with so many bytes
