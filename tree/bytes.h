@@ -79,12 +79,17 @@ class Arrival {
   std::size_t size() const { return room_.size(); }
   std::size_t arrived() const { return arrived_; }
   bool complete() const { return arrived_ == size(); }
+  // The rest will not come, or nobody waits for it here: whoever has begun to pass the payload on ends it
+  // with anything, and its receivers find that it is not what its tag says.
+  void abandon() const { abandoned_ = true; }
+  bool abandoned() const { return abandoned_; }
   std::span<std::byte> rest() const { return room_.span().subspan(arrived_); }
   void advance(std::size_t bytes) { arrived_ += bytes; }  // at most size() in all
 
  private:
   Buffer room_;
   std::size_t arrived_ = 0;
+  mutable bool abandoned_ = false;
 };
 
 // Where a rank's bytes live. One thread.

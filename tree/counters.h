@@ -27,6 +27,7 @@ namespace copper {
   X(loads_failed,        "of all loads: errors, absent names not counted")                     \
   X(published,           "outcomes told everyone, counted at their roots")                     \
   X(publications,        "outcomes told by a root")                                            \
+  X(publications_missed, "gaps in what was told: what was waited for is asked again")          \
   X(publications_held,   "of them held already")                                               \
   X(offers_taken,        "of them offers of file blocks, asked of the bulk parent")            \
   X(offers_left,         "of them offers left, as too much was on its way already")            \

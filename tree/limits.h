@@ -85,6 +85,12 @@ inline constexpr std::size_t directories_watched = std::size_t{1} << 16;
 inline constexpr std::size_t offers_at_once = 64;
 inline constexpr std::size_t offers_in_line = 4096;
 
+// Streams of one peer and tree that are looked for to be thrown away; more than that are left where they lie.
+inline constexpr std::size_t streams_lost = 64;
+
+// Publications that may be missing before one: what names a number further on is refused.
+inline constexpr std::uint64_t publications_missed = std::uint64_t{1} << 20;
+
 // How many keys of a directory are published on the guess that they are shared, for each that was seen to be.
 inline constexpr std::uint32_t guesses_per_shared_key = 4;
 

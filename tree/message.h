@@ -116,7 +116,7 @@ struct Payload {
   std::shared_ptr<const std::byte> data;
   std::size_t size = 0;
   std::shared_ptr<const Arrival> arrival;  // null: all of it is there
-  std::size_t there() const { return arrival ? arrival->arrived() : size; }
+  std::size_t there() const { return arrival && !arrival->abandoned() ? arrival->arrived() : size; }
 };
 Payload payload_of(const Message& message);
 

@@ -92,11 +92,14 @@ void Node::ask(const Waiter& waiter, const Key& key, Instant now, Actions& out) 
   enquire(key, pending, shape, now, out);
 }
 
-// A root watches which branches ask for the same.
+// A root watches which branches ask for the same, every rank which of its children it has answered.
 void Node::note_asker(const Waiter& waiter, const Key& key, Askers& askers, bool first) {
-  if (!at_root(key)) return;
   const auto* rank = std::get_if<Rank>(&waiter.asker);
-  sharing_.asked(key, askers, rank == nullptr ? self_ : *rank, first);
+  if (at_root(key)) {
+    sharing_.asked(key, askers, rank == nullptr ? self_ : *rank, first);
+  } else if (rank != nullptr) {
+    askers.add(*rank);
+  }
 }
 
 // Asks the parent in that tree, or storage where there is none.
@@ -126,6 +129,7 @@ void Node::end_question(Pending& pending) {
     liveness_.paid(*pending.on);
     if (pending.shape == Shape::bulk) --bulk_questions_;
   }
+  if (pending.arriving && !pending.arriving->arrival->complete()) pending.arriving->arrival->abandon();
   pending.on.reset();
   pending.arriving.reset();
 }
@@ -227,11 +231,16 @@ bool Node::on_answer(Rank from, Answer& answer, Instant now, Actions& out) {
     for (const auto& waiter : store_.take_ranks(answer.key)) pass_on(waiter, answer.key, arriving, now, out);
     return true;
   }
-  const bool by_bulk = pending->shape == Shape::bulk;
+  // Not what the tree says, but what has become of an edge: the control tree is asked instead, or again.
+  const bool broken = pending->arriving && pending->repeats < limits::load_repeats;
+  const bool on_edge = pending->shape == Shape::bulk || broken;
+  // Bytes are as fresh as they were when they began to come.
+  const auto fresh_until = pending->arriving ? pending->arriving->fresh_until : after(now, answer.fresh_for);
   end_question(*pending);
-  Outcome outcome{std::move(answer.value), answer.tag, after(now, answer.fresh_for)};
+  Outcome outcome{std::move(answer.value), answer.tag, fresh_until};
   const bool failed = !answer.unchanged && !outcome.value.ok();
-  if (failed && by_bulk) {
+  if (failed && on_edge) {
+    ++pending->repeats;
     enquire(answer.key, *pending, Shape::control, now, out);
     return true;
   }

@@ -172,6 +172,7 @@ class Node {
   bool on_child_ask(Rank from, Ask& ask, Instant now, Actions& out);
   bool on_answer(Rank from, Answer& answer, Instant now, Actions& out);
   bool on_publish(Rank from, Publish& publish, Instant now, Actions& out);
+  Publish for_child(Rank child, const Publish& publish, Instant now);
   void on_offered(const Publish& publish, Instant now, Actions& out);
   void on_told(const Publish& publish, Instant now, Actions& out);
   void take_offers(Instant now, Actions& out);

@@ -11,13 +11,14 @@ namespace {
 Publish publication(const Key& key, std::uint64_t number, const Outcome& outcome, bool renewed, Instant now) {
   Publish publish{
       .key = key, .number = number, .tag = outcome.tag, .fresh_for = left(outcome.fresh_until, now)};
+  const bool large = outcome.value.ok() && outcome.value->size() > limits::inline_bytes;
   if (!outcome.value.ok()) {
     publish.published = Published::error;
     publish.value = outcome.value.error();
+  } else if (key.kind == Kind::block && large) {
+    publish.published = Published::offered;  // who has it already takes no offer
   } else if (renewed) {
     publish.published = Published::unchanged;
-  } else if (key.kind == Kind::block && outcome.value->size() > limits::inline_bytes) {
-    publish.published = Published::offered;
   } else {
     publish.value = outcome.value;
   }
@@ -36,9 +37,10 @@ void Node::publish(const Key& key, Ready& ready, bool renewed, std::optional<Ran
   ready.published = ++place.seen;
   ready.askers.all_told();
   counters_.add(Counter::published);
-  for (const auto child : place.children)
-    out.push_back(
-        Send{child, publication(key, ready.published, ready.outcome, renewed || child == answered, now)});
+  for (const auto child : place.children) {
+    const bool has_it = renewed || child == answered;
+    out.push_back(Send{child, publication(key, ready.published, ready.outcome, has_it, now)});
+  }
 }
 
 // ---- below it ----
@@ -46,10 +48,11 @@ void Node::publish(const Key& key, Ready& ready, bool renewed, std::optional<Ran
 bool Node::on_publish(Rank from, Publish& publish, Instant now, Actions& out) {
   auto& place = place_of(publish.key);
   if (place.parent != from || publish.number <= place.seen) return false;
+  if (publish.number - place.seen > limits::publications_missed) return false;
   const bool missed = publish.number > place.seen + 1;
   place.seen = publish.number;
   counters_.add(Counter::publications);
-  for (const auto child : place.children) out.push_back(Send{child, publish});
+  for (const auto child : place.children) out.push_back(Send{child, for_child(child, publish, now)});
   if (publish.published == Published::offered) {
     on_offered(publish, now, out);
   } else {
@@ -76,7 +79,7 @@ void Node::take_offers(Instant now, Actions& out) {
 // A publication was lost on its way (its message was damaged): what was asked of this parent in this tree may
 // have been what it told.
 void Node::ask_again(Rank parent, const Key& told, Instant now, Actions& out) {
-  counters_.add(Counter::messages_refused);
+  counters_.add(Counter::publications_missed);
   std::vector<Key> asked;
   store_.each_pending([&](const Key& key, const Pending& pending) {
     const bool here = topology_.tree_of(key) == topology_.tree_of(told);
@@ -89,6 +92,21 @@ void Node::ask_again(Rank parent, const Key& told, Instant now, Actions& out) {
     end_question(*pending);
     enquire(key, *pending, Shape::control, now, out);
   }
+}
+
+// What was told without bytes, since this rank has been sent them before: so have the children that asked
+// here, the others have not.
+Publish Node::for_child(Rank child, const Publish& publish, Instant now) {
+  if (publish.published != Published::unchanged) return publish;
+  const auto* ready = store_.ready(publish.key);
+  if (ready == nullptr || ready->published != 0 || !ready->outcome.value.ok() ||
+      ready->outcome.tag != publish.tag)
+    return publish;
+  const auto only = ready->askers.only();
+  if (only ? only == child : !ready->askers.none()) return publish;
+  auto outcome = ready->outcome;
+  outcome.fresh_until = after(now, publish.fresh_for);
+  return publication(publish.key, publish.number, outcome, false, now);
 }
 
 // The outcome itself, or that the one with this tag is fresh again.
@@ -135,6 +153,7 @@ void Node::on_offered(const Publish& publish, Instant now, Actions& out) {
       ready->outcome.fresh_until = std::max(ready->outcome.fresh_until, after(now, publish.fresh_for));
       return;
     }
+    ready->outcome.fresh_until = std::min(ready->outcome.fresh_until, now);  // other bytes are fresh
   }
   auto* pending = store_.pending(key);
   if (pending == nullptr) {

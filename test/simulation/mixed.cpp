@@ -59,7 +59,7 @@ Faults choose_faults(Random& random, std::uint32_t ranks) {
 }
 
 // Segments short enough for a long block to be several.
-constexpr FlowLimits flow{.headers_in_flight = 8, .bytes_in_flight = 20'000, .segment_bytes = 6'000};
+constexpr FlowLimits flow{.headers_in_flight = 8, .bytes_in_flight = 20'000, .segment_bytes = 2'000};
 
 class Mixed final : Application {
  public:
@@ -109,7 +109,10 @@ class Mixed final : Application {
       });
     }
     for (std::uint32_t n = 0; n < faults_.stops; ++n)
-      queue.after(random_.between(500ms, changes_end), [this] { stop(some_rank()); });
+      queue.after(random_.between(500ms, changes_end), [this] {
+        if (random_.one_in(2)) return stop(some_rank());
+        stop_sender(2000);
+      });
     for (std::uint32_t n = 0; n < faults_.starved; ++n)
       queue.after(random_.between(0s, changes_end),
                   [this] { world_.starve(some_rank(), some_rank(), faults_.starvation); });
@@ -166,6 +169,19 @@ class Mixed final : Application {
       reader->client.reset();
       reader->opens_left = -1;
     }
+  }
+  // Stops a rank while a block is on its way from it.
+  void stop_sender(int looks) {
+    for (std::uint32_t n = 0; n < simulation_.topology().ranks(); ++n) {
+      std::optional<Rank> sender;
+      if (simulation_.stopped(Rank{n})) continue;
+      simulation_.engine(Rank{n}).node().store().each_pending([&](const Key&, const Pending& pending) {
+        if (pending.arriving && !pending.arriving->arrival->complete()) sender = pending.on;
+        return !sender;
+      });
+      if (sender && !simulation_.stopped(*sender)) return stop(*sender);
+    }
+    if (looks > 0) simulation_.queue().after(200us, [this, looks] { stop_sender(looks - 1); });
   }
   void worker_dies(Rank rank) {
     if (simulation_.stopped(rank)) return;

@@ -294,11 +294,85 @@ TEST_CASE("after a publication that was lost, what is waited for is asked again"
   CHECK(sent<Ask>(out, 0, 4).seen == 2);
   CHECK(h.message(0, told(an_entry, 2, small)).empty());
   CHECK(h.message(0, told(an_entry, 1, small)).empty());
-  CHECK(h.count(Counter::messages_refused) == 3);
+  CHECK(h.count(Counter::messages_refused) == 2);
+  CHECK(h.count(Counter::publications_missed) == 1);
   CHECK(h.message(0, answer(a_listing, "names")).size() == 1);
 }
 
+TEST_CASE("a child that was sent the bytes is told so, and tells its own children the bytes") {
+  NodeHarness h(1, seven);
+  h.ask(1, an_entry);
+  h.message(4, ask_seen(an_entry, 0));
+  h.message(0, answer(an_entry, small, 2s));
+  const auto out = h.message(0, Publish{.key = an_entry,
+                                        .number = 1,
+                                        .published = Published::unchanged,
+                                        .tag = tag(small),
+                                        .fresh_for = 3s});
+  REQUIRE(out.size() == 3);
+  CHECK(sent<Publish>(out, 4, 0).published == Published::unchanged);  // it has asked, and was answered
+  for (std::uint32_t n = 1; n < 3; ++n) {
+    CHECK(sent<Publish>(out, 4 + n, n).value->text() == small);
+    CHECK(sent<Publish>(out, 4 + n, n).fresh_for == 3s);
+  }
+  // From now on all have it.
+  const auto renewed = h.message(0, Publish{.key = an_entry,
+                                            .number = 2,
+                                            .published = Published::unchanged,
+                                            .tag = tag(small),
+                                            .fresh_for = 3s});
+  for (std::uint32_t n = 0; n < 3; ++n)
+    CHECK(sent<Publish>(renewed, 4 + n, n).published == Published::unchanged);
+}
+
+TEST_CASE("a number too far on is refused, and harms nothing") {
+  NodeHarness h(1, seven);
+  CHECK(h.message(0, told(an_entry, ~std::uint64_t{0}, small)).empty());
+  CHECK(h.message(0, told(an_entry, 1, small)).size() == 3);
+}
+
+TEST_CASE("a rank that asks again is answered once") {
+  NodeHarness h(0, seven);
+  h.message(1, ask_seen(an_entry, 0));
+  h.message(1, ask_seen(an_entry, 0));
+  CHECK(h.loaded(an_entry, small).size() == 1);
+}
+
+TEST_CASE("bytes are as fresh as when they began to come") {
+  NodeHarness h(1, seven);
+  h.ask(1, a_block);
+  auto header = arriving(a_block, large);
+  header.fresh_for = 2s;
+  h.message(0, header);
+  const auto began = h.now;
+  h.now += 1s;
+  CHECK(action<Reply>(h.message(0, answer(a_block, large, 2s))).outcome.fresh_until == began + 2s);
+}
+
 // ---- the dead ----
+
+TEST_CASE("who passes a block on whose sender dies gives it up, and asks elsewhere") {
+  NodeHarness h(3, Topology(9, {8, 2}, 1));  // bulk: parent 1, children 7 and 8
+  h.message(0, offered(a_block, 1, large));
+  h.message(7, ask_seen(a_block, 1, Shape::bulk));
+  const auto header = arriving(a_block, large);
+  CHECK(sent<Answer>(h.message(1, header), 7).arrival == header.arrival);
+  h.time_passes(limits::peer_patience);
+  Actions out;
+  for (auto waited = Duration{}; out.empty() && waited <= 2 * limits::peer_patience;
+       waited += limits::peer_look)
+    out = h.time_passes(limits::peer_look);
+  CHECK(sent<Ask>(out, 0).shape == Shape::control);
+  CHECK(header.arrival->abandoned());
+  CHECK(payload_of(Message(header)).there() == large.size());  // ended with anything
+
+  // One that it was passed on to finds the checksum wrong, and asks again too, whatever the edge.
+  NodeHarness child(7, Topology(9, {8, 2}, 1));
+  child.ask(1, a_block);
+  child.message(0, header);
+  const auto again = child.message(0, Answer{.key = a_block, .value = Errno{EIO}});
+  CHECK(sent<Ask>(again, 0).shape == Shape::control);
+}
 
 TEST_CASE("a parent that does not answer is asked whether it lives, and if not, who waits is told") {
   NodeHarness h(1, seven);

@@ -8,7 +8,7 @@ void LostStreams::begun(Rank from, Tree tree, std::uint32_t number) {
   auto& lane = lanes_[{from, tree}];
   const auto skipped = ahead(number, lane.next);
   if (lane.gap && skipped <= streams_ / 2) {
-    for (std::uint32_t n = 0; n < skipped; ++n) lane.lost.insert((lane.next - 1 + n) % streams_ + 1);
+    for (std::uint32_t n = 0; n < skipped; ++n) lane.lose((lane.next - 1 + n) % streams_ + 1);
   }
   lane.gap = false;
   lane.next = number % streams_ + 1;

@@ -25,7 +25,7 @@ class LostStreams {
   // A good header with stream `number` came; in order. The gap before it is lost, where one was announced.
   void begun(Rank from, Tree tree, std::uint32_t number);
   // The stream's header was good, and it ended damaged (or nobody wants it).
-  void lost(Rank from, Tree tree, std::uint32_t number) { lanes_[{from, tree}].lost.insert(number); }
+  void lost(Rank from, Tree tree, std::uint32_t number) { lanes_[{from, tree}].lose(number); }
 
   bool empty() const;
   template <class F>
@@ -38,7 +38,10 @@ class LostStreams {
   struct Lane {
     std::uint32_t next = 1;
     bool gap = false;
-    std::set<std::uint32_t> lost;
+    std::set<std::uint32_t> lost;  // at most limits::streams_lost
+    void lose(std::uint32_t number) {
+      if (lost.size() < limits::streams_lost) lost.insert(number);
+    }
   };
 
   std::uint32_t ahead(std::uint32_t number, std::uint32_t of) const {

@@ -109,8 +109,8 @@ class Outbox {
   std::size_t segment_there(const Stream& stream) const;
 
   FlowLimits limits_;
-  std::vector<Peer> peers_;  // parents and children: some dozens; never leave
-  std::vector<Rank> ranks_;  // of them, in the same order
+  std::vector<Peer> peers_;            // parents and children: some dozens; never leave
+  std::vector<Rank> ranks_;            // of them, in the same order
   std::array<std::size_t, 3> turn_{};  // whose turn it is: for headers, and for either class of segments
   std::uint64_t next_serial_ = 1;
   std::uint64_t turns_ = 0;  // of streams, so far
