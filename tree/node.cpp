@@ -246,7 +246,7 @@ bool Node::on_answer(Rank from, Answer& answer, Instant now, Actions& out) {
   }
   if (answer.unchanged) {
     if (!pending->previous || pending->previous->tag != answer.tag) {
-      counters_.add(Counter::messages_refused);  // we hold no such bytes: ask for them
+      counters_.add(Counter::answers_unasked);  // to a former question: we hold no such bytes, ask for them
       store_.forget_previous(answer.key);
       enquire(answer.key, *pending, Shape::control, now, out);
       return true;

@@ -184,12 +184,12 @@ TEST_CASE("clients of a dead worker go, others stay") {
   CHECK(action<Reply>(answered).client == client(2));
 }
 
-TEST_CASE("unchanged, where nothing is held, is damage: the question is asked again without a tag") {
+TEST_CASE("unchanged, where nothing is held, is no answer: the question is asked again without a tag") {
   NodeHarness h(1, seven);
   h.ask(1, an_entry);
   const auto again = h.message(0, Answer{an_entry, true, Errno{EIO}, 12, 2s});
   CHECK(sent<Ask>(again, 0).have == 0);
-  CHECK(h.count(Counter::messages_refused) == 1);
+  CHECK(h.count(Counter::answers_unasked) == 1);
   CHECK(h.message(0, answer(an_entry, "attributes", 2s)).size() == 1);
 
   h.now += 2s;
