@@ -3,8 +3,8 @@
 //
 // Paths are renamed: a directory is "/d", a name in it "/d/n", both short numbers, so that a key of the
 // tens of millions that a run holds needs no memory of its own. Keys of one directory still have one
-// directory, so they still meet in one tree. A `distinct` path of the trace has ".NODE.PROCESS" behind its own
-// number, what is below it behind its directory's: each process has files of its own.
+// directory, so they still meet in one tree. A `distinct` path of the trace has ".NODE.PROCESS" behind its
+// own number, what is below it behind its directory's: each process has files of its own.
 #pragma once
 
 #include <cstdint>
