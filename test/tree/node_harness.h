@@ -2,10 +2,12 @@
 #pragma once
 
 #include <catch2/catch.hpp>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
 
+#include "tree/limits.h"
 #include "tree/node.h"
 
 namespace copper::test {
@@ -65,6 +67,33 @@ class NodeHarness {
 
 inline Answer answer(const Key& key, std::string_view text, Duration fresh_for = for_the_job) {
   return {key, false, Bytes::copy_of(text), tag(text), fresh_for};
+}
+
+// Bytes that ride along with a publication, and some that are offered where they are a file block's.
+inline const std::string small = "attributes";
+inline const std::string large(limits::inline_bytes + 1, 'x');
+
+inline Publish told(const Key& key, std::uint64_t number, std::string_view text,
+                    Duration fresh_for = for_the_job) {
+  return {
+      .key = key, .number = number, .value = Bytes::copy_of(text), .tag = tag(text), .fresh_for = fresh_for};
+}
+inline Publish offered(const Key& key, std::uint64_t number, std::string_view text) {
+  return {.key = key,
+          .number = number,
+          .published = Published::offered,
+          .tag = tag(text),
+          .fresh_for = for_the_job};
+}
+inline Answer arriving(const Key& key, std::string_view text) {
+  return {.key = key,
+          .value = Bytes{},
+          .tag = tag(text),
+          .fresh_for = for_the_job,
+          .arrival = std::make_shared<const Arrival>(*HeapMemory().allocate(key, text.size()))};
+}
+inline Ask ask_seen(const Key& key, std::uint64_t seen, Shape shape = Shape::control) {
+  return {.key = key, .have = 0, .shape = shape, .seen = seen};
 }
 
 // The action of a kind at a place; the test fails where it is another.
