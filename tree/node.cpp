@@ -53,12 +53,8 @@ void Node::on_cancel(Client client) {
 
 void Node::ask(const Waiter& waiter, const Key& key, Instant now, Actions& out) {
   const bool is_client = std::holds_alternative<Client>(waiter.asker);
-  // It asked before it was told what it is about to be told.
-  const auto told = [&](std::uint64_t published) {
-    return !is_client && waiter.shape == Shape::control && waiter.seen < published;
-  };
   auto* ready = store_.ready(key);
-  if (ready != nullptr && told(ready->published)) return;
+  if (ready != nullptr && waiter.hears(ready->published)) return;
   if (ready != nullptr && ready->outcome.fresh(now)) {
     counters_.add(is_client ? Counter::client_hits : Counter::child_hits);
     store_.touch(key);
@@ -66,19 +62,19 @@ void Node::ask(const Waiter& waiter, const Key& key, Instant now, Actions& out) 
     note_asker(waiter, key, ready->askers, false);
     if (at_root(key) && sharing_.worth_publishing(ready->askers))
       publish(key, *ready, false, answered, now, out);
-    if (!told(ready->published)) answer(waiter, key, ready->outcome, now, out);
+    if (!waiter.hears(ready->published)) answer(waiter, key, ready->outcome, now, out);
     return;
   }
   if (auto* pending = store_.pending(key)) {
     counters_.add(is_client ? Counter::client_joined : Counter::child_joined);
     note_asker(waiter, key, pending->askers, !pending->previous);
-    if (told(pending->published)) return;
+    if (waiter.hears(pending->published)) return;
     if (pending->arriving && !is_client) return pass_on(waiter, key, *pending->arriving, now, out);
     store_.join(key, waiter);
     return;
   }
   const auto offer = offered_.find(key);
-  if (offer != offered_.end() && told(offer->second)) return;
+  if (offer != offered_.end() && waiter.hears(offer->second)) return;
   auto& pending = store_.begin(key, now);
   note_asker(waiter, key, pending.askers, !pending.previous);
   store_.join(key, waiter);
@@ -107,7 +103,6 @@ void Node::enquire(const Key& key, Pending& pending, Shape shape, Instant now, A
   const auto& place = place_of(key);
   pending.on = shape == Shape::bulk ? place.bulk_parent : place.parent;
   pending.shape = shape;
-  pending.arriving.reset();
   if (!pending.on) {
     counters_.add(load_counter(key.kind));
     Load load{key, {}};
@@ -180,8 +175,7 @@ void Node::settle(const Key& key, Outcome outcome, bool suspect, bool renewed, I
     told = ready->published;
   }
   for (const auto& waiter : ended.waiters) {
-    const bool by_all = std::holds_alternative<Rank>(waiter.asker) && waiter.shape == Shape::control;
-    if (by_all && waiter.seen < told) continue;
+    if (waiter.hears(told)) continue;
     answer(waiter, key, outcome, now, out);
   }
 }

@@ -121,10 +121,7 @@ void Store::forget(const Key& key) {
 void Store::drop_told(const Key& key, std::uint64_t number) {
   auto* waited_for = pending(key);
   ensure(waited_for != nullptr, "waiters wait for what is pending");
-  std::erase_if(waited_for->waiters, [&](const Waiter& waiter) {
-    return std::holds_alternative<Rank>(waiter.asker) && waiter.shape == Shape::control &&
-           waiter.seen < number;
-  });
+  std::erase_if(waited_for->waiters, [&](const Waiter& waiter) { return waiter.hears(number); });
 }
 
 std::vector<Waiter> Store::take_ranks(const Key& key) {

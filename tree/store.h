@@ -32,6 +32,11 @@ struct Waiter {
   Tag have = 0;                  // the bytes that the asker has already
   Shape shape = Shape::control;  // a rank: whose child it is,
   std::uint64_t seen = 0;        // and which publications it had been told when it asked
+
+  // It asked its control parent before it was told publication `number`: that is its answer.
+  bool hears(std::uint64_t number) const {
+    return std::holds_alternative<Rank>(asker) && shape == Shape::control && seen < number;
+  }
 };
 
 // A payload on its way here, as its header described it.

@@ -72,10 +72,9 @@ def main(package, nodes, mount):
 
     in_all = loads(after[0]["job"]) - loads(before[0]["job"])
     # All nodes do the same, so each needs each object, and alone would have to read it.
-    alone = in_all
     reading = f"{nodes} nodes reading directly"
-    print(f"\n  {'storage reads in all':<28}{in_all:>8,}\n  {reading:<28}{nodes * alone:>8,}")
-    print(f"  ({nodes} x the {alone:,} directories, names and file blocks that one node needed, each read once)")
+    print(f"\n  {'storage reads in all':<28}{in_all:>8,}\n  {reading:<28}{nodes * in_all:>8,}")
+    print(f"  ({nodes} x the {in_all:,} directories, names and file blocks that one node needed, each read once)")
 
     pairs = []
     Import(package, "").wait()
