@@ -57,7 +57,8 @@ class Arena::Impl : public std::enable_shared_from_this<Arena::Impl> {
     head.number = key != nullptr ? key->block : 0;
     head.path_bytes = static_cast<std::uint16_t>(path_bytes);
     head.key_kind = key != nullptr ? static_cast<std::uint8_t>(key->kind) : std::uint8_t{0};
-    if (path_bytes > 0) std::memcpy(region_.data() + offset + sizeof head, key->path.data(), path_bytes);
+    if (path_bytes > 0)
+      std::memcpy(region_.data() + offset + sizeof head, key->path.str().data(), path_bytes);
     return Buffer(hold(offset, segment::data_offset(path_bytes)), size);
   }
 
@@ -83,7 +84,7 @@ class Arena::Impl : public std::enable_shared_from_this<Arena::Impl> {
         free_unless_used(offset);
         continue;
       }
-      Key key{static_cast<Kind>(head.key_kind), std::string(path_of(head)), head.number, head.version};
+      Key key{static_cast<Kind>(head.key_kind), head.number, path_of(head), head.version};
       const std::size_t size = head.bytes;
       found(std::move(key), Bytes(hold(offset, segment::data_offset(head.path_bytes)), size), head.tag);
     }

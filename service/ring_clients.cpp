@@ -91,8 +91,8 @@ std::optional<Event> RingClients::take_ask(std::uint32_t lane, const PostRecord&
   }
   const auto path_bytes = std::min<std::size_t>(post.path_bytes, limits::path_bytes);
   Question question{Client{post.client},
-                    Key{static_cast<Kind>(post.key_kind), std::string(post.path.data(), path_bytes),
-                        post.number, post.version},
+                    Key{static_cast<Kind>(post.key_kind), post.number,
+                        std::string_view(post.path.data(), path_bytes), post.version},
                     post.have};
   if (path_bytes == post.path_bytes && valid(question.key)) return question;
   damaged();
@@ -132,7 +132,7 @@ void RingClients::notice(const Key& key) {
   record.kind = CompletionKind::notice;
   record.key_kind = static_cast<std::uint8_t>(key.kind);
   // Without room for the path the notice says the widest thing, the root: everything is looked at again.
-  if (!lease(Bytes::copy_of(key.path), record)) record.error = ENOBUFS;
+  if (!lease(Bytes::copy_of(key.path.str()), record)) record.error = ENOBUFS;
   complete(0, record);
 }
 

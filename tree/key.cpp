@@ -14,11 +14,14 @@ std::string_view Key::directory() const {
 
 std::size_t KeyHash::operator()(const Key& key) const {
   const auto& v = key.version;
-  const std::array<std::uint64_t, 5> numbers{
-      std::uint64_t{key.block} << 8 | static_cast<std::uint64_t>(key.kind), v.inode, v.size,
-      static_cast<std::uint64_t>(v.mtime_ns), static_cast<std::uint64_t>(v.ctime_ns)};
-  const auto seed = XXH3_64bits(numbers.data(), sizeof numbers);
-  return XXH3_64bits_withSeed(key.path.data(), key.path.size(), seed);
+  const std::array<std::uint64_t, 6> numbers{
+      key.path.hash(),
+      std::uint64_t{key.block} << 8 | static_cast<std::uint64_t>(key.kind),
+      v.inode,
+      v.size,
+      static_cast<std::uint64_t>(v.mtime_ns),
+      static_cast<std::uint64_t>(v.ctime_ns)};
+  return XXH3_64bits(numbers.data(), sizeof numbers);
 }
 
 std::string_view parent_path(std::string_view path) {
@@ -60,18 +63,19 @@ bool valid(const Key& key) {
 }
 
 std::string describe(const Key& key) {
+  const auto& path = key.path.str();
   switch (key.kind) {
     case Kind::listing:
-      if (key.block == 0) return "listing of " + key.path;
-      return "block " + std::to_string(key.block) + " of listing of " + key.path;
+      if (key.block == 0) return "listing of " + path;
+      return "block " + std::to_string(key.block) + " of listing of " + path;
     case Kind::entry:
-      return "entry " + key.path;
+      return "entry " + path;
     case Kind::block:
-      return "block " + std::to_string(key.block) + " of " + key.path;
+      return "block " + std::to_string(key.block) + " of " + path;
     case Kind::filesystem:
-      return "file system of " + key.path;
+      return "file system of " + path;
   }
-  return "unknown kind of " + key.path;
+  return "unknown kind of " + path;
 }
 
 }  // namespace copper

@@ -7,6 +7,9 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
+
+#include "tree/path.h"
 
 namespace copper {
 
@@ -32,21 +35,21 @@ enum class Kind : std::uint8_t {
 // ("/" for the root itself), at most limits::path_bytes long.
 struct Key {
   Kind kind = Kind::entry;
-  std::string path;
   std::uint32_t block = 0;
+  Path path;
   Version version{};
 
   friend auto operator<=>(const Key&, const Key&) = default;
 
-  static Key listing(std::string_view path) { return {Kind::listing, std::string(path), 0, {}}; }
-  static Key listing_block(std::string_view path, std::uint32_t n, std::uint64_t edition) {
-    return {Kind::listing, std::string(path), n, Version{.inode = edition}};
+  static Key listing(Path path) { return {Kind::listing, 0, std::move(path), {}}; }
+  static Key listing_block(Path path, std::uint32_t n, std::uint64_t edition) {
+    return {Kind::listing, n, std::move(path), Version{.inode = edition}};
   }
-  static Key entry(std::string_view path) { return {Kind::entry, std::string(path), 0, {}}; }
-  static Key file_block(std::string_view path, std::uint32_t n, const Version& version) {
-    return {Kind::block, std::string(path), n, version};
+  static Key entry(Path path) { return {Kind::entry, 0, std::move(path), {}}; }
+  static Key file_block(Path path, std::uint32_t n, const Version& version) {
+    return {Kind::block, n, std::move(path), version};
   }
-  static Key filesystem(std::string_view path) { return {Kind::filesystem, std::string(path), 0, {}}; }
+  static Key filesystem(Path path) { return {Kind::filesystem, 0, std::move(path), {}}; }
 
   // The directory whose freshness the key shares, and whose hash chooses its tree: the path itself for a
   // listing, else the path's parent.

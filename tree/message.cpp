@@ -55,7 +55,7 @@ class Writer {
     put(key.version.mtime_ns);
     put(key.version.ctime_ns);
     put(static_cast<std::uint16_t>(key.path.size()));
-    const auto path = std::as_bytes(std::span(key.path));
+    const auto path = std::as_bytes(std::span(key.path.str()));
     out_.insert(out_.end(), path.begin(), path.end());
   }
   void put(const CensusName& name) {
@@ -139,7 +139,7 @@ class Reader {
     key.version.mtime_ns = get<std::int64_t>();
     key.version.ctime_ns = get<std::int64_t>();
     const auto path = take(get<std::uint16_t>());
-    key.path.assign(reinterpret_cast<const char*>(path.data()), path.size());
+    key.path = std::string_view(reinterpret_cast<const char*>(path.data()), path.size());
     demand(valid(key));
   }
   void get(CensusName& name) {

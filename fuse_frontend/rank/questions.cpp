@@ -114,7 +114,7 @@ void Questions::post(Post post) {
 bool Questions::write(const Post& post) {
   auto* record = posts_.reserve();
   if (record == nullptr) return false;
-  const auto& path = post.key.path;  // valid: at most limits::path_bytes long
+  const auto& path = post.key.path.str();  // valid: at most limits::path_bytes long
   record->kind = post.kind;
   record->generation = options_.generation;
   record->client = post.client;

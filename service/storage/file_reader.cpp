@@ -62,7 +62,7 @@ Result<FileReader::Open> FileReader::open_now(const Key& file) {
     const bool is_gone = error == Errno{ENOENT} || error == Errno{ENOTDIR} || error == Errno{ELOOP};
     return is_gone ? Errno{ESTALE} : error;
   };
-  const FileDescriptor path(::open(file.path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  const FileDescriptor path(::open(file.path.str().c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
   if (!path) return gone(last_errno());
   const auto look = entries_.look(path.get());
   if (!look) return gone(look.error());

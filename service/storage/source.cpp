@@ -67,13 +67,13 @@ Found Source::read(const Key& key, std::optional<View> previous, std::span<std::
 Found Source::listing(const Key& key, std::optional<View> previous) {
   const std::uint64_t wanted = key.version.inode;  // the edition, of a block n > 0
   if (key.block > 0) {
-    if (const auto kept = editions_.find(key.path, wanted)) {
+    if (const auto kept = editions_.find(key.path.str(), wanted)) {
       if (key.block >= kept->size()) return failed(Errno{EINVAL});
       return answer((*kept)[key.block], previous, for_the_job);
     }
   } else if (const auto before = previous ? ListingView::of(*previous) : std::nullopt;
              before && !before->racy()) {
-    const auto now = entries_.entry(AT_FDCWD, key.path);
+    const auto now = entries_.entry(AT_FDCWD, key.path.str());
     if (now && !now->racy && now->attributes == before->directory()) {
       return {.unchanged = true,
               .bytes = std::vector<std::byte>{},
@@ -81,7 +81,7 @@ Found Source::listing(const Key& key, std::optional<View> previous) {
               .fresh_for = freshness(false)};
     }
   }
-  auto sweep = directories_.sweep(key.path);
+  auto sweep = directories_.sweep(key.path.str());
   if (!sweep) return failed(sweep.error());
   const bool racy = sweep->racy;
   auto blocks = encode_listing(std::move(*sweep));
@@ -89,7 +89,7 @@ Found Source::listing(const Key& key, std::optional<View> previous) {
 
   const std::uint64_t edition = ListingView::of(blocks[0])->edition();
   const auto kept = std::make_shared<const std::vector<std::vector<std::byte>>>(std::move(blocks));
-  if (kept->size() > 1) editions_.put(key.path, edition, kept);
+  if (kept->size() > 1) editions_.put(key.path.str(), edition, kept);
   if (key.block == 0) return answer((*kept)[0], previous, freshness(racy));
   if (edition != wanted) return failed(Errno{ESTALE});
   if (key.block >= kept->size()) return failed(Errno{EINVAL});
@@ -97,7 +97,7 @@ Found Source::listing(const Key& key, std::optional<View> previous) {
 }
 
 Found Source::entry(const Key& key, std::optional<View> previous) {
-  const auto entry = entries_.entry(AT_FDCWD, key.path);
+  const auto entry = entries_.entry(AT_FDCWD, key.path.str());
   if (!entry) return failed(entry.error());
   return answer(encode_entry(*entry), previous, freshness(entry->racy));
 }
@@ -113,7 +113,7 @@ Found Source::block(const Key& key, std::optional<View> previous, std::span<std:
 }
 
 Found Source::filesystem(const Key& key, std::optional<View> previous) {
-  const FileDescriptor path(::open(key.path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  const FileDescriptor path(::open(key.path.str().c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
   if (!path) return failed(last_errno());
   struct statvfs st {};
   if (::fstatvfs(path.get(), &st) != 0) return failed(last_errno());

@@ -300,7 +300,7 @@ TEST_CASE("a rank killed at any instant leaves a whole chain, and nothing that i
     std::vector<Bytes> kept;
     bool anchored = false;
     arena.scan([&](const Key& key, const Bytes& bytes, Tag) {
-      const auto seed = std::stoull(key.path.substr(1));
+      const auto seed = std::stoull(key.path.str().substr(1));
       CHECK(bytes.text() == text(seed));
       anchored |= seed == 1234;
       kept.push_back(bytes);

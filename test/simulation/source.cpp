@@ -182,27 +182,28 @@ Loaded Source::look_at(const Load& load, Instant now) const {
 
   switch (key.kind) {
     case Kind::listing: {
-      const auto text = listing_text(key.path);
+      const auto text = listing_text(key.path.str());
       if (text.empty()) return fail(ENOENT, freshness_);
       if (key.block > 0) {
         if (key.version.inode != tag_of(Bytes::copy_of(text).span())) return fail(ESTALE, {});
         return give(block_text(key, 0), for_the_job);
       }
       // Only the directory itself is looked at: that a file in it has changed does not show.
-      const auto own = describe(key) + " " + std::to_string(directories_.at(key.path).changes.back().second);
+      const auto own =
+          describe(key) + " " + std::to_string(directories_.at(key.path.str()).changes.back().second);
       if (load.previous && (std::string(load.previous->text()) + " ").starts_with(own + " "))
         return unchanged;
       return give(text, freshness_);
     }
     case Kind::entry: {
-      const auto* file = current(key.path);
+      const auto* file = current(key.path.str());
       if (file == nullptr) return fail(ENOENT, freshness_);
       const auto text = describe(key) + " " + version_text(*file->version);
       if (load.previous && load.previous->text() == text) return unchanged;
       return give(text, freshness_);
     }
     case Kind::block: {
-      const auto* file = current(key.path);
+      const auto* file = current(key.path.str());
       if (file == nullptr || file->version != key.version) return fail(ESTALE, {});
       const bool racy = now < file->since + limits::racy_window;
       return give(block_text(key, file->content), racy ? limits::racy_window : for_the_job);
@@ -238,7 +239,7 @@ std::optional<Version> Source::judge_entry(const Key& key, const Outcome& outcom
   } else {
     expect(outcome.value.error() == Errno{ENOENT}, named(key, outcome));
   }
-  expect(was(key.path, from, to, [&](const Spell& spell) { return spell.version == version; }),
+  expect(was(key.path.str(), from, to, [&](const Spell& spell) { return spell.version == version; }),
          "not true lately: " + named(key, outcome));
   return version;
 }
@@ -248,7 +249,7 @@ Source::Listed Source::judge_listing(const Key& key, const Outcome& outcome, Ins
   auto text = reading(outcome, describe(key));
   std::uint64_t number = 0;
   text >> number;
-  const auto& changes = directories_.at(key.path).changes;
+  const auto& changes = directories_.at(key.path.str()).changes;
   bool was_so = false;
   for (std::size_t i = 0; i < changes.size(); ++i) {
     const auto until = i + 1 < changes.size() ? changes[i + 1].first : Instant::max();
@@ -266,7 +267,7 @@ bool Source::judge_block(const Key& key, const Outcome& outcome, Instant from, I
     const auto error = outcome.value.error();
     expect(error == Errno{ESTALE} || (key.kind == Kind::listing && error == Errno{ENOENT}),
            named(key, outcome));
-    const auto* file = current(key.path);
+    const auto* file = current(key.path.str());
     expect(key.kind == Kind::listing || file == nullptr || file->version != key.version,
            "not gone: " + describe(key));
     return error == Errno{ESTALE};
@@ -278,7 +279,7 @@ bool Source::judge_block(const Key& key, const Outcome& outcome, Instant from, I
   // The content: of that version, and not one that had been overwritten unseen before the window.
   bool found = false;
   bool recent = false;
-  const auto* spells = history(key.path);
+  const auto* spells = history(key.path.str());
   expect(spells != nullptr, named(key, outcome));
   for (std::size_t i = 0; i < spells->size(); ++i) {
     const auto& spell = (*spells)[i];

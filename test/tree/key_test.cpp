@@ -48,13 +48,13 @@ TEST_CASE("a valid key sets no field that its kind has no use for") {
   for (const auto& key : {Key::listing("/a"), Key::listing_block("/a", 1, 9), Key::entry("/a"),
                           Key::file_block("/a", 0, version), Key::filesystem("/a")})
     CHECK(valid(key));
-  CHECK_FALSE(valid({Kind::listing, "/a", 0, {.inode = 9}}));
-  CHECK_FALSE(valid({Kind::listing, "/a", 1, version}));
-  CHECK_FALSE(valid({Kind::entry, "/a", 1, {}}));
-  CHECK_FALSE(valid({Kind::entry, "/a", 0, version}));
-  CHECK_FALSE(valid({Kind::filesystem, "/a", 0, version}));
-  CHECK_FALSE(valid({Kind{0}, "/a", 0, {}}));
-  CHECK_FALSE(valid({Kind{5}, "/a", 0, {}}));
+  CHECK_FALSE(valid({Kind::listing, 0, "/a", {.inode = 9}}));
+  CHECK_FALSE(valid({Kind::listing, 1, "/a", version}));
+  CHECK_FALSE(valid({Kind::entry, 1, "/a", {}}));
+  CHECK_FALSE(valid({Kind::entry, 0, "/a", version}));
+  CHECK_FALSE(valid({Kind::filesystem, 0, "/a", version}));
+  CHECK_FALSE(valid({Kind{0}, 0, "/a", {}}));
+  CHECK_FALSE(valid({Kind{5}, 0, "/a", {}}));
   CHECK_FALSE(valid(Key::entry("a")));
 }
 

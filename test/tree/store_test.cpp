@@ -133,10 +133,10 @@ TEST_CASE("questions are visited oldest first, outcomes least recently used firs
   store.touch(key(0));
   std::string order;
   store.each_pending([&](const Key& k, const Pending&) {
-    order += k.path.back();
+    order += k.path.str().back();
     return true;
   });
-  store.each_ready([&](const Key& k, const Ready&) { order += k.path.back(); });
+  store.each_ready([&](const Key& k, const Ready&) { order += k.path.str().back(); });
   CHECK(order == "415230");
 }
 

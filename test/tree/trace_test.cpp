@@ -228,7 +228,7 @@ TEST_CASE("the traces that are kept are read, and written as they are") {
     for (const auto& request : trace.requests) {
       std::vector<TraceWriter::Question> questions;
       for (const auto& [kind, path, block, bytes, error] : request.questions) {
-        questions.push_back({{kind, trace.paths[path], block, {}}, bytes});
+        questions.push_back({{kind, block, trace.paths[path], {}}, bytes});
         if (error != 0) questions.back().bytes = Errno{error};
       }
       again += writer.request(request.think, request.op, trace.paths[request.path], request.block, questions);

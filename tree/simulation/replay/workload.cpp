@@ -101,8 +101,9 @@ Key Workload::key(const Question& question, std::uint32_t node, std::uint32_t pr
   if (!question.distinct) return question.key;
   auto key = question.key;
   const auto suffix = "." + std::to_string(node) + "." + std::to_string(process);
-  const auto slash = question.distinct_name ? std::string::npos : key.path.find('/', 1);
-  key.path.insert(slash == std::string::npos ? key.path.size() : slash, suffix);
+  auto path = key.path.str();
+  const auto slash = question.distinct_name ? std::string::npos : path.find('/', 1);
+  key.path = path.insert(slash == std::string::npos ? path.size() : slash, suffix);
   return key;
 }
 
@@ -110,8 +111,9 @@ const Workload::Answer& Workload::answer(const Key& key) const {
   auto known = answers_.find(key);
   if (known == answers_.end()) {
     auto shared = key;
-    const auto dot = shared.path.find('.');
-    if (dot != std::string::npos) shared.path.erase(dot, shared.path.find('/', dot) - dot);
+    auto path = key.path.str();
+    const auto dot = path.find('.');
+    if (dot != std::string::npos) shared.path = path.erase(dot, path.find('/', dot) - dot);
     known = answers_.find(shared);
   }
   expect(known != answers_.end(), "the trace has an answer to " + describe(key));
