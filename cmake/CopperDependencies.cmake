@@ -20,6 +20,7 @@ endmacro()
 
 copper_find(PkgConfig pkg-config)
 find_package(Threads REQUIRED)
+copper_find(Boost libboost-dev 1.70)
 copper_find(fmt libfmt-dev)
 copper_find(spdlog libspdlog-dev)
 copper_find(CLI11 libcli11-dev)

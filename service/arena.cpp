@@ -106,6 +106,11 @@ class Arena::Impl : public std::enable_shared_from_this<Arena::Impl> {
     set_leases(offset, block, block.leases + 1, generation);
   }
 
+  bool leased(const Bytes& bytes) const {
+    const auto block = block_with_data(bytes.data());
+    return block && blocks_.at(*block).leases > 0;
+  }
+
   bool release(std::uint64_t offset) {
     const auto found = blocks_.find(offset);
     if (found == blocks_.end() || found->second.leases == 0) return false;
@@ -362,6 +367,7 @@ std::optional<std::uint64_t> Arena::block_of(const Bytes& bytes) const {
 void Arena::lease(std::uint64_t block, std::uint32_t worker_generation) {
   impl_->lease(block, worker_generation);
 }
+bool Arena::leased(const Bytes& bytes) const { return impl_->leased(bytes); }
 bool Arena::release(std::uint64_t block) { return impl_->release(block); }
 void Arena::end_leases(std::uint32_t worker_generation) { impl_->end_leases(worker_generation); }
 

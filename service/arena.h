@@ -47,6 +47,7 @@ class Arena final : public Memory {
   std::optional<std::uint64_t> block_of(const Bytes& bytes) const;
   // One more lease of a worker on a block; leases of its predecessors end with that.
   void lease(std::uint64_t block, std::uint32_t worker_generation);
+  bool leased(const Bytes& bytes) const;
   bool release(std::uint64_t block);                 // false: no such lease (damaged record)
   void end_leases(std::uint32_t worker_generation);  // of every generation before this one
 

@@ -12,7 +12,7 @@ std::string_view Key::directory() const {
   return kind == Kind::listing ? std::string_view(path) : parent_path(path);
 }
 
-std::size_t KeyHash::operator()(const Key& key) const {
+std::size_t KeyHash::operator()(const Key& key) const noexcept {
   const auto& v = key.version;
   const std::array<std::uint64_t, 6> numbers{
       key.path.hash(),

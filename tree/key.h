@@ -57,7 +57,7 @@ struct Key {
 };
 
 struct KeyHash {
-  std::size_t operator()(const Key& key) const;
+  std::size_t operator()(const Key& key) const noexcept;
 };
 
 // "/a/b" -> "/a", "/a" -> "/", "/" -> "/".

@@ -36,7 +36,8 @@ Node::Node(Rank self, const Topology& topology, const NodeOptions& options)
   for (std::uint32_t t = 0; t < topology.trees(); ++t)
     places_.push_back({.parent = topology.parent(self, Tree{t}, Shape::control),
                        .bulk_parent = topology.parent(self, Tree{t}, Shape::bulk),
-                       .children = topology.children(self, Tree{t}, Shape::control)});
+                       .children = topology.children(self, Tree{t}, Shape::control),
+                       .bulk_children = topology.children(self, Tree{t}, Shape::bulk).size()});
 }
 
 // ---- asking ----
@@ -62,14 +63,19 @@ void Node::ask(const Waiter& waiter, const Key& key, Instant now, Actions& out) 
     note_asker(waiter, key, ready->askers, false);
     if (at_root(key) && sharing_.worth_publishing(ready->askers))
       publish(key, *ready, false, answered, now, out);
-    if (!waiter.hears(ready->published)) answer(waiter, key, ready->outcome, now, out);
-    return;
+    if (waiter.hears(ready->published)) return;
+    answer(waiter, key, ready->outcome, now, out);
+    ready->given.add(waiter.asker);
+    return note_given(key, *ready);
   }
   if (auto* pending = store_.pending(key)) {
     counters_.add(is_client ? Counter::client_joined : Counter::child_joined);
     note_asker(waiter, key, pending->askers, !pending->previous);
     if (waiter.hears(pending->published)) return;
-    if (pending->arriving && !is_client) return pass_on(waiter, key, *pending->arriving, now, out);
+    if (pending->arriving && !is_client) {
+      pending->given.add(waiter.asker);
+      return pass_on(waiter, key, *pending->arriving, now, out);
+    }
     store_.join(key, waiter);
     return;
   }
@@ -96,6 +102,14 @@ void Node::note_asker(const Waiter& waiter, const Key& key, Askers& askers, bool
   } else if (rank != nullptr) {
     askers.add(*rank);
   }
+}
+
+// A block of a file that all have who would ask for it here: the node's kernel keeps it, and the children.
+void Node::note_given(const Key& key, Ready& ready) {
+  if (key.kind != Kind::block || !ready.given.client) return;
+  const auto& place = place_of(key);
+  const auto children = ready.published != 0 ? place.bulk_children : place.children.size();
+  if (ready.given.children >= children) store_.spend(key);
 }
 
 // Asks the parent in that tree, or storage where there is none.
@@ -166,18 +180,21 @@ void Node::settle(const Key& key, Outcome outcome, bool suspect, bool renewed, I
   const bool publishing = keep && outcome.fresh(now) && at_root(key) && !place_of(key).children.empty() &&
                           sharing_.worth_publishing(ended.askers);
   if (keep) {
-    const Ready ready{outcome, suspect, ended.askers, ended.published};
+    const Ready ready{outcome, suspect, ended.askers, ended.published, ended.given, ended.known};
     counters_.add(Counter::evictions, store_.keep(key, ready));
   }
+  auto* ready = store_.ready(key);  // null where it is not worth keeping, or too large
   std::uint64_t told = 0;
-  if (auto* ready = publishing ? store_.ready(key) : nullptr) {
+  if (publishing && ready != nullptr) {
     publish(key, *ready, renewed && ended.published != 0, std::nullopt, now, out);
     told = ready->published;
   }
   for (const auto& waiter : ended.waiters) {
     if (waiter.hears(told)) continue;
     answer(waiter, key, outcome, now, out);
+    if (ready != nullptr) ready->given.add(waiter.asker);
   }
+  if (ready != nullptr) note_given(key, *ready);
 }
 
 // ---- messages ----
@@ -222,7 +239,11 @@ bool Node::on_answer(Rank from, Answer& answer, Instant now, Actions& out) {
   if (answer.arrival) {
     pending->arriving = Arriving{answer.arrival, answer.tag, after(now, answer.fresh_for)};
     const auto arriving = *pending->arriving;
-    for (const auto& waiter : store_.take_ranks(answer.key)) pass_on(waiter, answer.key, arriving, now, out);
+    pending->given = {};
+    for (const auto& waiter : store_.take_ranks(answer.key)) {
+      pending->given.add(waiter.asker);
+      pass_on(waiter, answer.key, arriving, now, out);
+    }
     return true;
   }
   // Not what the tree says, but what has become of an edge: the control tree is asked instead, or again.
@@ -352,13 +373,7 @@ void Node::make_stale(const Key& key, Instant now) {
 
 void Node::adopt(const Key& key, Outcome outcome) {
   if (!outcome.value.ok() || store_.contains(key)) return;
-  counters_.add(Counter::evictions, store_.keep(key, Ready{std::move(outcome), false, {}, 0}));
-}
-
-std::size_t Node::make_room(std::size_t bytes) {
-  const auto dropped = store_.make_room(bytes);
-  counters_.add(Counter::evictions, dropped.outcomes);
-  return dropped.bytes;
+  counters_.add(Counter::evictions, store_.keep(key, Ready{.outcome = std::move(outcome), .askers = {}}));
 }
 
 std::vector<Node::Waiting> Node::waiting(Instant now, std::size_t limit) const {

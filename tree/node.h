@@ -6,7 +6,7 @@
 //        ask                   answer / loaded / published     ask, no longer fresh
 //   absent ---> Pending{waiters} --------------> Ready{outcome} ---------------------> Pending{waiters,
 //      ^           |  error not remembered          |                                    previous outcome}
-//      +-----------+--------------------------------+  evicted, least recently used first
+//      +-----------+--------------------------------+  dropped to make room (store.h)
 //
 // An asker that meets a Pending joins its waiters, which live in the entry that they wait for. A renewal
 // names the previous outcome's tag upwards, and the answer may be "unchanged": then no bytes travel.
@@ -124,9 +124,14 @@ class Node {
   void on_time(Instant now, Actions& out);
   std::optional<Instant> deadline() const { return liveness_.deadline(); }
 
-  // Memory is short: drops ready outcomes, least recently used first, until `bytes` of them have been dropped
-  // or none is left. Returns what was dropped. Bytes that others still refer to live on until they let go.
-  std::size_t make_room(std::size_t bytes);
+  // Memory is short: drops ready outcomes whose bytes that frees, as `frees(bytes)` says, until `wanted` bytes
+  // of them have been dropped or none is left. Returns how many were.
+  template <class Frees>
+  std::size_t make_room(std::size_t wanted, Frees frees) {
+    const auto dropped = store_.make_room(wanted, frees);
+    counters_.add(Counter::evictions, dropped.outcomes);
+    return dropped.bytes;
+  }
 
   // What is waiting, oldest first, at most `limit`: for "what are you waiting for?".
   struct Waiting {
@@ -150,6 +155,7 @@ class Node {
     std::optional<Rank> parent;
     std::optional<Rank> bulk_parent;
     std::vector<Rank> children;
+    std::size_t bulk_children = 0;
     std::uint64_t seen = 0;  // number of the last publication that it was told, or, at the root, made
   };
   Place& place_of(const Key& key) { return places_[number(topology_.tree_of(key))]; }
@@ -157,6 +163,7 @@ class Node {
   bool at_root(const Key& key) const { return !place_of(key).parent; }
 
   void ask(const Waiter& waiter, const Key& key, Instant now, Actions& out);
+  void note_given(const Key& key, Ready& ready);
   void note_asker(const Waiter& waiter, const Key& key, Askers& askers, bool first);
   void enquire(const Key& key, Pending& pending, Shape shape, Instant now, Actions& out);
   void end_question(Pending& pending);

@@ -140,7 +140,7 @@ void Node::on_told(const Publish& publish, Instant now, Actions& out) {
     store_.forget(key);
   }
   if (renewed || !worth_keeping(outcome, now)) return;
-  counters_.add(Counter::evictions, store_.keep(key, Ready{std::move(outcome), false, {}, publish.number}));
+  counters_.add(Counter::evictions, store_.keep(key, Ready{.outcome = std::move(outcome), .askers = {}, .published = publish.number}));
 }
 
 // The bytes are to be had of the parent in the bulk tree, which is offered them too.

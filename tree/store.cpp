@@ -1,6 +1,7 @@
 #include "tree/store.h"
 
 #include <algorithm>
+#include <boost/intrusive/parent_from_member.hpp>
 
 #include "tree/assert.h"
 
@@ -12,6 +13,25 @@ Store::Store(std::size_t bound) : bound_(bound) {
 
 std::size_t Store::cost(const Key& key, const Outcome& outcome) {
   return overhead + key.path.size() + (outcome.value.ok() ? outcome.value->size() : 0);
+}
+
+const Store::Item& Store::item_of(const Entry& entry) {
+  return *boost::intrusive::get_parent_from_member<Item>(&entry, &Item::second);
+}
+
+void Store::enter(Item& item, In in) {
+  auto& [key, entry] = item;
+  entry.in = in;
+  entry.uses = 0;
+  queue(in).order.push_back(entry);
+  queue(in).bytes += cost(key, std::get<Ready>(entry.state).outcome);
+}
+
+void Store::leave(Item& item) {
+  auto& [key, entry] = item;
+  auto& from = queue(entry.in);
+  from.order.erase(from.order.iterator_to(entry));
+  from.bytes -= cost(key, std::get<Ready>(entry.state).outcome);
 }
 
 const Pending* Store::pending(const Key& key) const {
@@ -33,7 +53,16 @@ void Store::touch(const Key& key) {
   const auto found = entries_.find(key);
   ensure(found != entries_.end() && std::holds_alternative<Ready>(found->second.state),
          "what is used is ready");
-  ready_order_.splice(ready_order_.end(), ready_order_, found->second.place);
+  auto& entry = found->second;
+  if (entry.in == In::spent) move(*found, In::main);
+  entry.uses = std::min<std::uint8_t>(entry.uses + 1, uses_counted);
+}
+
+void Store::spend(const Key& key) {
+  const auto found = entries_.find(key);
+  ensure(found != entries_.end() && std::holds_alternative<Ready>(found->second.state),
+         "what is spent is ready");
+  if (found->second.in == In::small) move(*found, In::spent);
 }
 
 Pending& Store::begin(const Key& key, Instant now) {
@@ -41,19 +70,20 @@ Pending& Store::begin(const Key& key, Instant now) {
   auto& entry = found->second;
   auto pending = std::make_unique<Pending>();
   pending->since = now;
-  if (absent) {
-    entry.place = pending_order_.insert(pending_order_.end(), &*found);
-  } else {
+  if (!absent) {
     auto* ready = std::get_if<Ready>(&entry.state);
     ensure(ready != nullptr, "no question begins twice");
+    leave(*found);
     pending->published = ready->published;
+    pending->known = true;
     if (ready->outcome.value.ok() && !ready->suspect) {
       pending->previous = std::move(ready->outcome);  // and goes on being counted
     } else {
       bytes_ -= cost(key, ready->outcome);
     }
-    pending_order_.splice(pending_order_.end(), ready_order_, entry.place);
   }
+  pending_order_.push_back(entry);
+  entry.in = In::pending;
   return *entry.state.emplace<std::unique_ptr<Pending>>(std::move(pending));
 }
 
@@ -95,7 +125,7 @@ Pending Store::end(const Key& key) {
   for (const auto& waiter : ended.waiters)
     if (const auto* client = std::get_if<Client>(&waiter.asker)) clients_.erase(*client);
   if (ended.previous) bytes_ -= cost(key, *ended.previous);
-  pending_order_.erase(found->second.place);
+  pending_order_.erase(pending_order_.iterator_to(found->second));
   entries_.erase(found);
   return ended;
 }
@@ -105,11 +135,21 @@ std::size_t Store::keep(const Key& key, Ready ready) {
   if (needed > bound_) return 0;
   const auto [found, absent] = entries_.try_emplace(key);
   ensure(absent, "only what is absent becomes ready");
+  const bool proven = ready.known || remembered_.contains(KeyHash{}(key));
   found->second.state = std::move(ready);
-  found->second.place = ready_order_.insert(ready_order_.end(), &*found);
   bytes_ += needed;
-  std::size_t dropped = 0;
-  for (; bytes_ > bound_; ++dropped) drop(*ready_order_.front());
+  std::size_t dropped = 0;  // it is in no queue yet: others go
+  for (; bytes_ > bound_; ++dropped) {
+    auto* item = victim([](const Ready&) { return true; });
+    if (item == nullptr) {  // the rest are previous outcomes
+      bytes_ -= needed;
+      entries_.erase(found);
+      return dropped;
+    }
+    remember(item->first);
+    drop(*item);
+  }
+  enter(*found, proven ? In::main : In::small);
   return dropped;
 }
 
@@ -145,22 +185,17 @@ bool Store::drop_client(Client client) {
   return true;
 }
 
-Store::Dropped Store::make_room(std::size_t bytes) {
-  Dropped dropped;
-  for (auto next = ready_order_.begin(); next != ready_order_.end() && dropped.bytes < bytes;) {
-    auto& item = **next++;
-    const auto& value = std::get<Ready>(item.second.state).outcome.value;
-    if (!value.ok() || value->size() == 0) continue;
-    ++dropped.outcomes;
-    dropped.bytes += value->size();
-    drop(item);
-  }
-  return dropped;
+void Store::remember(const Key& key) {
+  const auto hash = KeyHash{}(key);
+  dropped_.push_back(hash);
+  remembered_.insert(hash);
+  for (; dropped_.size() > outcomes(); dropped_.pop_front())
+    remembered_.erase(remembered_.find(dropped_.front()));
 }
 
 void Store::drop(Item& item) {
   bytes_ -= cost(item.first, std::get<Ready>(item.second.state).outcome);
-  ready_order_.erase(item.second.place);
+  leave(item);
   const Key key = item.first;  // erase(key) must not be given a reference into what it erases
   entries_.erase(key);
 }

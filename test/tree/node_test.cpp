@@ -265,8 +265,8 @@ TEST_CASE("memory is made room in, and counted as evictions") {
   NodeHarness h(0, seven);
   h.ask(1, a_block);
   h.loaded(a_block, "0123456789");
-  CHECK(h.node.make_room(1) == 10);
-  CHECK(h.node.make_room(1) == 0);
+  CHECK(h.node.make_room(1, [](const Bytes&) { return true; }) == 10);
+  CHECK(h.node.make_room(1, [](const Bytes&) { return true; }) == 0);
   CHECK(h.count(Counter::evictions) == 1);
 }
 
