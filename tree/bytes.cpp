@@ -20,17 +20,16 @@ XXH3_state_t* state_of(const std::shared_ptr<void>& state) { return static_cast<
 
 Tag tag_of(std::span<const std::byte> bytes) { return as_tag(XXH3_64bits(bytes.data(), bytes.size())); }
 
-Tagger::Tagger()
-    : state_(XXH3_createState(), [](void* state) { XXH3_freeState(static_cast<XXH3_state_t*>(state)); }) {
-  ensure(state_ != nullptr, "there is memory for a checksum");
-  XXH3_64bits_reset(state_of(state_));
-}
-
 void Tagger::add(std::span<const std::byte> bytes) {
+  if (!state_) {
+    state_ = {XXH3_createState(), [](void* state) { XXH3_freeState(static_cast<XXH3_state_t*>(state)); }};
+    ensure(state_ != nullptr, "there is memory for a checksum");
+    XXH3_64bits_reset(state_of(state_));
+  }
   XXH3_64bits_update(state_of(state_), bytes.data(), bytes.size());
 }
 
-Tag Tagger::tag() const { return as_tag(XXH3_64bits_digest(state_of(state_))); }
+Tag Tagger::tag() const { return state_ ? as_tag(XXH3_64bits_digest(state_of(state_))) : tag_of({}); }
 
 Bytes Bytes::copy_of(std::span<const std::byte> bytes) {
   const std::shared_ptr<std::byte[]> data(new std::byte[bytes.size()]);
@@ -41,7 +40,8 @@ Bytes Bytes::copy_of(std::span<const std::byte> bytes) {
 Bytes Bytes::copy_of(std::string_view text) { return copy_of(std::as_bytes(std::span(text))); }
 
 std::optional<Buffer> HeapMemory::allocate(const Key&, std::size_t size) {
-  const std::shared_ptr<std::byte[]> data(new std::byte[size]);
+  // Zeros: a payload that is given up half way is passed on to its end.
+  const std::shared_ptr<std::byte[]> data(new std::byte[size]());
   return Buffer(std::shared_ptr<std::byte>(data, data.get()), size);
 }
 

@@ -23,12 +23,11 @@ Tag tag_of(std::span<const std::byte> bytes);
 // The same, of bytes that come piece by piece.
 class Tagger {
  public:
-  Tagger();
   void add(std::span<const std::byte> bytes);
   Tag tag() const;  // of all that was added
 
  private:
-  std::shared_ptr<void> state_;
+  std::shared_ptr<void> state_;  // null: nothing was added yet
 };
 
 class Bytes {

@@ -28,6 +28,8 @@ namespace copper {
   X(published,           "outcomes told everyone, counted at their roots")                     \
   X(publications,        "outcomes told by a root")                                            \
   X(publications_missed, "gaps in what was told: what was waited for is asked again")          \
+  X(publications_left_out, "of what was told: not sent to a child that takes nothing")         \
+  X(asked_again,         "questions to the parent that were sent once more")                   \
   X(publications_held,   "of them held already")                                               \
   X(offers_taken,        "of them offers of file blocks, asked of the bulk parent")            \
   X(offers_left,         "of them offers left, as too much was on its way already")            \

@@ -135,9 +135,11 @@ void Engine::carry_out(Instant now) {
   for (auto& action : actions_) {
     std::visit(Overloaded{
                    [&](Send& send) {
+                     const auto bytes = payload_of(send.message).size;
+                     if (!transport_.send(send.to, std::move(send.message)))
+                       return node_.counters().add(Counter::publications_left_out);
                      node_.counters().add(Counter::messages_sent);
-                     node_.counters().add(Counter::bytes_sent, payload_of(send.message).size);
-                     transport_.send(send.to, std::move(send.message));
+                     node_.counters().add(Counter::bytes_sent, bytes);
                    },
                    [&](Load& load) { storage_.load(std::move(load)); },
                    [&](const Reply& reply) { clients_.reply(reply, now); },

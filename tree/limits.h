@@ -85,6 +85,12 @@ inline constexpr std::size_t directories_watched = std::size_t{1} << 16;
 inline constexpr std::size_t offers_at_once = 64;
 inline constexpr std::size_t offers_in_line = 4096;
 
+// Publications that wait to leave for one peer, and the bytes of their payloads: a peer that takes nothing
+// must not hold on to the cache. What exceeds them is left out; the peer sees the gap in their numbers and
+// asks.
+inline constexpr std::size_t publications_waiting = 4096;
+inline constexpr std::size_t publication_bytes_waiting = 16 * block_bytes;
+
 // Streams of one peer and tree that are looked for to be thrown away; more than that are left where they lie.
 inline constexpr std::size_t streams_lost = 64;
 
@@ -100,6 +106,11 @@ inline constexpr std::uint32_t guesses_per_shared_key = 4;
 // others.
 inline constexpr std::chrono::milliseconds peer_patience{2000};
 inline constexpr std::chrono::milliseconds peer_look{100};
+
+// A question to a rank that lives and does not answer it is asked again after peer_patience, and then each
+// time after twice as long, so many times twice: a message may have been damaged. Storage that is slow for an
+// hour costs a dozen messages.
+inline constexpr std::uint32_t ask_again_doublings = 10;
 
 // Storage's clock is coarse: what changed within this time of being looked at is looked at again.
 inline constexpr std::chrono::nanoseconds racy_window = std::chrono::seconds{2};

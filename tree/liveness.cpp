@@ -36,6 +36,11 @@ bool Liveness::dead(Rank peer) const {
       peers_, [&](const auto& known) { return known.first == peer && known.second.state == State::dead; });
 }
 
+bool Liveness::heard_since(Rank peer, Instant when) const {
+  return std::ranges::any_of(
+      peers_, [&](const auto& known) { return known.first == peer && known.second.heard > when; });
+}
+
 Liveness::Look Liveness::look(Instant now) {
   Look result;
   for (auto& [rank, peer] : peers_) {

@@ -25,6 +25,8 @@ class Liveness {
   // Anything has come from `peer`.
   void heard(Rank peer, Instant now);
   bool dead(Rank peer) const;
+  // Since `when`?
+  bool heard_since(Rank peer, Instant when) const;
 
   // Who is to be asked now, and who has just been found dead.
   struct Look {

@@ -29,6 +29,8 @@ struct Ask {
   Shape shape = Shape::control;  // whose child asks
   std::uint64_t seen = 0;
 };
+// `seen` of a question that is asked again: to be answered whatever has been published.
+inline constexpr std::uint64_t answer_in_any_case = UINT64_MAX;
 
 // parent -> child: what was asked. `unchanged`: the bytes with the tag you named. Freshness travels as the
 // time that is left, so that levels do not add up and clocks need not agree.
@@ -41,6 +43,8 @@ struct Answer {
   // Not null: the bytes are still arriving here, and `value` is empty. Such an answer may be sent; and it is
   // received before the same answer with its bytes.
   std::shared_ptr<const Arrival> arrival = nullptr;
+  // Its bytes came, and were damaged on the way: no answer, and whoever waits for it asks again.
+  bool damaged = false;
 };
 
 // root -> everyone, down the control tree: the outcome of `key`, whoever asked. The tree's publications are

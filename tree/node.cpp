@@ -28,6 +28,11 @@ bool versioned(const Key& key) {
   return key.kind == Kind::block || (key.kind == Kind::listing && key.block > 0);
 }
 
+// Is it what became of the payload that was arriving?
+bool ends(const Answer& answer, const Arrival& arrival) {
+  return answer.damaged || (answer.value.ok() && answer.value->data() == arrival.data());
+}
+
 }  // namespace
 
 Node::Node(Rank self, const Topology& topology, const NodeOptions& options)
@@ -113,7 +118,8 @@ void Node::note_given(const Key& key, Ready& ready) {
 }
 
 // Asks the parent in that tree, or storage where there is none.
-void Node::enquire(const Key& key, Pending& pending, Shape shape, Instant now, Actions& out) {
+void Node::enquire(const Key& key, Pending& pending, Shape shape, Instant now, Actions& out,
+                   std::optional<std::uint64_t> seen) {
   const auto& place = place_of(key);
   pending.on = shape == Shape::bulk ? place.bulk_parent : place.parent;
   pending.shape = shape;
@@ -127,9 +133,12 @@ void Node::enquire(const Key& key, Pending& pending, Shape shape, Instant now, A
   liveness_.owes(*pending.on, now);
   if (shape == Shape::bulk) ++bulk_questions_;
   if (liveness_.dead(*pending.on)) return fail(key, now, out);
+  pending.asked = now;
+  pending.asked_again = 0;
+  if (!look_again_) look_again_ = now + limits::peer_patience;
   counters_.add(Counter::asks_sent);
   const Tag have = pending.previous ? pending.previous->tag : 0;
-  out.push_back(Send{*pending.on, Ask{key, have, shape, place.seen}});
+  out.push_back(Send{*pending.on, Ask{key, have, shape, seen.value_or(place.seen)}});
 }
 
 // Who was asked owes nothing more.
@@ -246,19 +255,22 @@ bool Node::on_answer(Rank from, Answer& answer, Instant now, Actions& out) {
     }
     return true;
   }
+  if (pending->arriving && !ends(answer, *pending->arriving->arrival)) {
+    counters_.add(Counter::answers_unasked);  // to a former question: these bytes come to their own end
+    return true;
+  }
   // Not what the tree says, but what has become of an edge: the control tree is asked instead, or again.
-  const bool broken = pending->arriving && pending->repeats < limits::load_repeats;
-  const bool on_edge = pending->shape == Shape::bulk || broken;
+  const bool on_edge = pending->shape == Shape::bulk || answer.damaged;
   // Bytes are as fresh as they were when they began to come.
   const auto fresh_until = pending->arriving ? pending->arriving->fresh_until : after(now, answer.fresh_for);
   end_question(*pending);
   Outcome outcome{std::move(answer.value), answer.tag, fresh_until};
   const bool failed = !answer.unchanged && !outcome.value.ok();
-  if (failed && on_edge) {
-    ++pending->repeats;
+  if (failed && on_edge && pending->repeats++ < limits::load_repeats) {
     enquire(answer.key, *pending, Shape::control, now, out);
     return true;
   }
+  if (answer.damaged) outcome.value = not_carried;
   if (answer.unchanged) {
     if (!pending->previous || pending->previous->tag != answer.tag) {
       counters_.add(Counter::answers_unasked);  // to a former question: we hold no such bytes, ask for them
@@ -306,32 +318,6 @@ void Node::on_loaded(Loaded loaded, Instant now, Actions& out) {
                            pending->previous->tag != outcome.tag;
   if (other_bytes || (gone && !gone_lately(loaded.key, now))) expire(loaded.key, now, out);
   settle(loaded.key, std::move(outcome), suspect, loaded.unchanged, now, out);
-}
-
-// ---- the dead ----
-
-// Who was asked is dead. In the bulk tree that is no reason to give up.
-void Node::fail(const Key& key, Instant now, Actions& out) {
-  auto* pending = store_.pending(key);
-  ensure(pending != nullptr, "only a question fails");
-  const bool by_bulk = pending->shape == Shape::bulk;
-  end_question(*pending);
-  if (by_bulk) return enquire(key, *pending, Shape::control, now, out);
-  settle(key, {.value = rank_is_dead}, false, false, now, out);
-}
-
-void Node::on_time(Instant now, Actions& out) {
-  const auto look = liveness_.look(now);
-  for (const auto silent : look.ask) out.push_back(Send{silent, Ping{}});
-  for (const auto dead : look.died) {
-    counters_.add(Counter::peers_dead);
-    std::vector<Key> asked;
-    store_.each_pending([&](const Key& key, const Pending& pending) {
-      if (pending.on == dead) asked.push_back(key);
-      return true;
-    });
-    for (const auto& key : asked) fail(key, now, out);
-  }
 }
 
 // ---- expiring ----

@@ -27,8 +27,12 @@
 // limits::load_repeats times. Further ESTALE for the same version within limits::expiry_pause expire nothing:
 // what has been read since then does not name it.
 //
+// A message may be lost, where it was damaged on its way. Publications are numbered, so the next one shows
+// the gap: what was asked there is asked again. Besides, a question that a living rank has not answered for
+// long is asked again, now and then; its asker joins those who wait, or is answered once more.
+//
 // A rank that owes an answer and shows no sign of life (liveness.h) is dead: what was asked of it fails with
-// rank_is_dead, and so does what would be asked of it, until it is heard of again. Nothing is remembered of
+// not_carried, and so does what would be asked of it, until it is heard of again. Nothing is remembered of
 // that.
 //
 // Invariants: each ask is answered exactly once, by an answer or by a publication, unless its asker was
@@ -61,9 +65,9 @@ struct NodeOptions {
   PublishPolicy publish = PublishPolicy::automatic;
 };
 
-// The outcome of a question that the tree cannot carry: a rank on its way is dead. Who is told so reads
-// storage itself.
-inline constexpr Errno rank_is_dead{EHOSTDOWN};
+// The outcome of a question that the tree cannot carry: a rank on its way is dead, or damages what it sends.
+// Who is told so reads storage itself.
+inline constexpr Errno not_carried{EHOSTDOWN};
 
 // What storage said to a load. `unchanged` only where the load named previous bytes.
 struct Loaded {
@@ -120,12 +124,13 @@ class Node {
   // A restarted rank found this in its arena: kept where nothing is known of the key. Errors are not adopted.
   void adopt(const Key& key, Outcome outcome);
 
-  // When time has passed: asks the silent whether they live, and gives up on the dead.
+  // When time has passed: asks the silent whether they live, gives up on the dead, and asks those again who
+  // live and have not answered for long.
   void on_time(Instant now, Actions& out);
-  std::optional<Instant> deadline() const { return liveness_.deadline(); }
+  std::optional<Instant> deadline() const;
 
-  // Memory is short: drops ready outcomes whose bytes that frees, as `frees(bytes)` says, until `wanted` bytes
-  // of them have been dropped or none is left. Returns how many were.
+  // Memory is short: drops ready outcomes whose bytes that frees, as `frees(bytes)` says, until `wanted`
+  // bytes of them have been dropped or none is left. Returns how many were.
   template <class Frees>
   std::size_t make_room(std::size_t wanted, Frees frees) {
     const auto dropped = store_.make_room(wanted, frees);
@@ -165,7 +170,8 @@ class Node {
   void ask(const Waiter& waiter, const Key& key, Instant now, Actions& out);
   void note_given(const Key& key, Ready& ready);
   void note_asker(const Waiter& waiter, const Key& key, Askers& askers, bool first);
-  void enquire(const Key& key, Pending& pending, Shape shape, Instant now, Actions& out);
+  void enquire(const Key& key, Pending& pending, Shape shape, Instant now, Actions& out,
+               std::optional<std::uint64_t> seen = std::nullopt);
   void end_question(Pending& pending);
   void settle(const Key& key, Outcome outcome, bool suspect, bool renewed, Instant now, Actions& out);
   void answer(const Waiter& waiter, const Key& key, const Outcome& outcome, Instant now, Actions& out);
@@ -184,6 +190,7 @@ class Node {
   void on_told(const Publish& publish, Instant now, Actions& out);
   void take_offers(Instant now, Actions& out);
   void ask_again(Rank parent, const Key& told, Instant now, Actions& out);
+  void ask_unanswered_again(Instant now, Actions& out);
   void fail(const Key& key, Instant now, Actions& out);
 
   Rank self_;
@@ -192,8 +199,9 @@ class Node {
   Store store_;
   Sharing sharing_;
   Liveness liveness_;
-  std::size_t bulk_questions_ = 0;  // asked of bulk parents and not answered
-  std::deque<Key> line_;            // offers that wait, those that have been taken out of turn included
+  std::optional<Instant> look_again_;  // whether a question that a rank was asked is still unanswered
+  std::size_t bulk_questions_ = 0;     // asked of bulk parents and not answered
+  std::deque<Key> line_;               // offers that wait, those that have been taken out of turn included
   std::unordered_map<Key, std::uint64_t, KeyHash> offered_;  // those that wait, with the publication's number
   Counters counters_;
   std::unordered_map<Key, Instant, KeyHash> gone_;  // at a root: versions expired for ESTALE, and when

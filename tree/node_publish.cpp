@@ -83,7 +83,8 @@ void Node::ask_again(Rank parent, const Key& told, Instant now, Actions& out) {
   std::vector<Key> asked;
   store_.each_pending([&](const Key& key, const Pending& pending) {
     const bool here = topology_.tree_of(key) == topology_.tree_of(told);
-    if (here && pending.on == parent && pending.shape == Shape::control) asked.push_back(key);
+    const bool was_asked = pending.on == parent && pending.shape == Shape::control;
+    if (here && was_asked && !pending.arriving) asked.push_back(key);
     return true;
   });
   for (const auto& key : asked) {
@@ -140,7 +141,9 @@ void Node::on_told(const Publish& publish, Instant now, Actions& out) {
     store_.forget(key);
   }
   if (renewed || !worth_keeping(outcome, now)) return;
-  counters_.add(Counter::evictions, store_.keep(key, Ready{.outcome = std::move(outcome), .askers = {}, .published = publish.number}));
+  counters_.add(
+      Counter::evictions,
+      store_.keep(key, Ready{.outcome = std::move(outcome), .askers = {}, .published = publish.number}));
 }
 
 // The bytes are to be had of the parent in the bulk tree, which is offered them too.

@@ -20,7 +20,9 @@ struct Received {
 class Transport {
  public:
   virtual ~Transport() = default;
-  virtual void send(Rank to, Message message) = 0;  // keeps a reference to the payload until it is sent
+  // Keeps a reference to the payload until it is sent. False, and nothing is sent: a publication for a rank
+  // that takes nothing (tree/flow/outbox.h).
+  virtual bool send(Rank to, Message message) = 0;
   virtual std::optional<Received> receive() = 0;
 };
 

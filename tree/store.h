@@ -65,8 +65,10 @@ struct Given {
   bool client = false;        // the front end
   std::uint8_t children = 0;  // so many of them, at most 255
   void add(const Asker& asker) {
-    if (std::holds_alternative<Client>(asker)) client = true;
-    else if (children < UINT8_MAX) ++children;
+    if (std::holds_alternative<Client>(asker))
+      client = true;
+    else if (children < UINT8_MAX)
+      ++children;
   }
 };
 
@@ -74,13 +76,15 @@ struct Pending {
   std::vector<Waiter> waiters;      // in order of asking; may become empty by cancellation
   std::optional<Outcome> previous;  // stale bytes, kept for "unchanged"
   Instant since{};
-  std::optional<Rank> on;            // who was asked; nothing: storage
+  std::optional<Rank> on;  // who was asked; nothing: storage
+  Instant asked{};         // when last
+  std::uint32_t asked_again = 0;
   Shape shape = Shape::control;      // and in which tree
   std::optional<Arriving> arriving;  // what it is answering
   std::uint64_t published = 0;       // number of the key's last publication, 0: none
   Askers askers;                     // at a root, since the question began
   Given given;                       // what is arriving
-  bool known = false;         // it was ready before
+  bool known = false;                // it was ready before
   bool expired = false;       // at a root: since the load under way began, so what it brings may be old
   std::uint32_t repeats = 0;  // at a root: loads made again for that reason
 };
@@ -91,7 +95,7 @@ struct Ready {
   Askers askers;         // at a root, since the outcome was asked for
   std::uint64_t published = 0;  // number of the key's last publication, 0: none
   Given given{};
-  bool known = false;           // it was ready before
+  bool known = false;  // it was ready before
 };
 
 class Store {
@@ -124,8 +128,8 @@ class Store {
   void forget_previous(const Key& key);
   // pending -> absent. The waiters and the previous outcome are the caller's.
   Pending end(const Key& key);
-  // absent -> ready. Returns how many outcomes were dropped to make room. One that exceeds the bound itself is
-  // not kept at all, and drops nothing; nor is one that finds no room beside the previous outcomes.
+  // absent -> ready. Returns how many outcomes were dropped to make room. One that exceeds the bound itself
+  // is not kept at all, and drops nothing; nor is one that finds no room beside the previous outcomes.
   std::size_t keep(const Key& key, Ready ready);
   // ready -> absent, where it is.
   void forget(const Key& key);
@@ -184,8 +188,8 @@ class Store {
   }
 
   std::size_t bound() const { return bound_; }
-  std::size_t bytes() const { return bytes_; }                     // see the invariant
-  std::size_t outcomes() const {                                   // ready
+  std::size_t bytes() const { return bytes_; }  // see the invariant
+  std::size_t outcomes() const {                // ready
     return spent_.order.size() + small_.order.size() + main_.order.size();
   }
   std::size_t questions() const { return pending_order_.size(); }  // pending
@@ -230,9 +234,9 @@ class Store {
   std::unordered_map<Key, Entry, KeyHash> entries_;
   Order pending_order_;  // oldest first
   Queue spent_, small_, main_;
-  std::deque<std::size_t> dropped_;  // hashes of keys,
+  std::deque<std::size_t> dropped_;                  // hashes of keys,
   std::unordered_multiset<std::size_t> remembered_;  // the same, to be found
-  std::unordered_map<Client, Item*> clients_;  // what each waiting client waits for
+  std::unordered_map<Client, Item*> clients_;        // what each waiting client waits for
   std::size_t bound_;
   std::size_t bytes_ = 0;
 };

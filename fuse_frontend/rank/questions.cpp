@@ -171,7 +171,7 @@ void Questions::take(const CompletionRecord& record, std::vector<Noticed>& notic
   const auto found = waiting_.find(record.client);
   if (found == waiting_.end()) return;
   // The rank has no room, or cannot reach who would know.
-  const bool unable = record.error == ENOBUFS || record.error == number(rank_is_dead);
+  const bool unable = record.error == ENOBUFS || record.error == number(not_carried);
   if (unable && !found->second->op_) {
     auto& asked = *found->second;
     waiting_.erase(found);

@@ -74,10 +74,11 @@ class MpiTransport::Impl {
     }
   }
 
-  void send(Rank to, Message message) {
+  bool send(Rank to, Message message) {
     const auto tree = tree_of(message, topology_);
-    outbox_.post(to, tree, std::move(message));
+    if (!outbox_.post(to, tree, std::move(message))) return false;
     start_sends();
+    return true;
   }
 
   std::optional<Received> receive() {
@@ -248,7 +249,7 @@ MpiTransport::MpiTransport(const MpiJob& job, const Topology& topology, Memory& 
     : impl_(std::make_unique<Impl>(job, topology, memory, counters, std::move(say), flow_limits)) {}
 MpiTransport::~MpiTransport() = default;
 
-void MpiTransport::send(Rank to, Message message) { impl_->send(to, std::move(message)); }
+bool MpiTransport::send(Rank to, Message message) { return impl_->send(to, std::move(message)); }
 std::optional<Received> MpiTransport::receive() { return impl_->receive(); }
 bool MpiTransport::progress() { return impl_->progress(); }
 bool MpiTransport::bulk_outstanding() const { return impl_->bulk_outstanding(); }

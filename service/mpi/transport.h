@@ -33,7 +33,7 @@ class MpiTransport final : public Transport {
                std::function<void(const std::string&)> say, FlowLimits flow_limits = {});
   ~MpiTransport() override;
 
-  void send(Rank to, Message message) override;
+  bool send(Rank to, Message message) override;
   std::optional<Received> receive() override;
 
   // Lets MPI progress: completes sends, takes in headers and segments, passes segments on. True where

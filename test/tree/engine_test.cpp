@@ -18,7 +18,10 @@ std::optional<T> pop(std::deque<T>& queue) {
 }
 
 struct QuietTransport final : Transport {
-  void send(Rank to, Message message) override { sent.push_back({to, std::move(message)}); }
+  bool send(Rank to, Message message) override {
+    sent.push_back({to, std::move(message)});
+    return true;
+  }
   std::optional<Received> receive() override { return pop(inbox); }
   std::deque<Received> inbox;
   std::deque<Send> sent;

@@ -1,6 +1,7 @@
 // One node, driven by hand: each call returns the actions that it caused. The test turns the clock.
 #pragma once
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <memory>
 #include <string>
@@ -86,11 +87,19 @@ inline Publish offered(const Key& key, std::uint64_t number, std::string_view te
           .fresh_for = for_the_job};
 }
 inline Answer arriving(const Key& key, std::string_view text) {
+  const auto room = *HeapMemory().allocate(key, text.size());
+  std::ranges::copy(std::as_bytes(std::span(text)), room.data());
   return {.key = key,
           .value = Bytes{},
           .tag = tag(text),
           .fresh_for = for_the_job,
-          .arrival = std::make_shared<const Arrival>(*HeapMemory().allocate(key, text.size()))};
+          .arrival = std::make_shared<const Arrival>(room)};
+}
+// The same, when it has arrived.
+inline Answer arrived(Answer header) {
+  header.value = Bytes(header.arrival->owner(), header.arrival->size());
+  header.arrival = nullptr;
+  return header;
 }
 inline Ask ask_seen(const Key& key, std::uint64_t seen, Shape shape = Shape::control) {
   return {.key = key, .have = 0, .shape = shape, .seen = seen};

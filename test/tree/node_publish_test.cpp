@@ -212,7 +212,7 @@ TEST_CASE("a payload is passed on while it arrives, to who waits and to who come
   CHECK(sent<Answer>(passed, 3).arrival == header.arrival);
   CHECK(sent<Answer>(passed, 3).tag == tag(large));
   CHECK(sent<Answer>(h.message(4, ask_seen(a_block, 1, Shape::bulk)), 4).arrival == header.arrival);
-  const auto whole = h.message(0, answer(a_block, large));
+  const auto whole = h.message(0, arrived(header));
   REQUIRE(whole.size() == 1);
   CHECK(text(action<Reply>(whole)) == large);
 }
@@ -321,7 +321,7 @@ TEST_CASE("bytes are as fresh as when they began to come") {
   h.message(0, header);
   const auto began = h.now;
   h.now += 1s;
-  CHECK(action<Reply>(h.message(0, answer(a_block, large, 2s))).outcome.fresh_until == began + 2s);
+  CHECK(action<Reply>(h.message(0, arrived(header))).outcome.fresh_until == began + 2s);
 }
 
 }  // namespace copper::test

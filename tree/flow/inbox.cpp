@@ -26,14 +26,10 @@ void set_bytes(Message& message, Bytes bytes) {
   visit_carrier(message, [&](auto& carrier) { carrier.value = std::move(bytes); });
 }
 
-Message damaged_message(Message message) {
-  visit_carrier(message, [](auto& carrier) {
-    carrier.value = Errno{EIO};
-    carrier.tag = 0;
-    carrier.fresh_for = Duration::zero();
-    if constexpr (requires { carrier.published; }) carrier.published = Published::error;
-  });
-  return message;
+std::optional<Message> damaged_message(const Message& message) {
+  const auto* answer = std::get_if<Answer>(&message);
+  if (answer == nullptr) return std::nullopt;
+  return Answer{.key = answer->key, .damaged = true};
 }
 
 }  // namespace
@@ -51,12 +47,13 @@ Header header_of(const Message& message, std::uint32_t stream) {
 std::optional<Inbox::Ticket> Inbox::header(Rank from, Tree tree, Header header) {
   auto& queue = queues_[{from, tree}];
   if (header.payload_bytes <= limits::inline_bytes) {
-    auto message = header.payload_bytes == 0 ? std::move(header.message)
+    auto message = header.payload_bytes == 0 ? std::optional(std::move(header.message))
                                              : with_payload(std::move(header.message), header.inlined, from);
+    if (!message) return std::nullopt;
     if (queue.empty()) {
-      out_.emplace_back(Received{from, std::move(message)});
+      out_.emplace_back(Received{from, std::move(*message)});
     } else {
-      queue.push_back({Received{from, std::move(message)}, nullptr});
+      queue.push_back({Received{from, std::move(*message)}, nullptr});
     }
     return std::nullopt;
   }
@@ -92,10 +89,10 @@ std::pair<Buffer, bool> Inbox::make_room(const Key& key, std::size_t size) {
   return {*heap_.allocate(key, size), false};
 }
 
-Message Inbox::with_payload(Message message, std::span<const std::byte> payload, Rank from) {
+std::optional<Message> Inbox::with_payload(Message message, std::span<const std::byte> payload, Rank from) {
   if (differs(payload, tag_in(message))) {
     damage_(Damage::payload, from);
-    return damaged_message(std::move(message));
+    return damaged_message(message);
   }
   auto [room, in_memory] = make_room(key_in(message), payload.size());
   std::ranges::copy(payload, room.data());
@@ -129,7 +126,7 @@ void Inbox::segment(Ticket ticket, std::size_t segment, std::size_t bytes) {
   auto& arrival = *stream->arrival;
   while (!arrival.complete() && stream->there[arrival.arrived() / segment_bytes_])
     arrival.advance(std::min(segment_bytes_, arrival.rest().size()));
-  untagged_.push_back(stream);
+  if (verify_ == Verify::all) untagged_.push_back(stream);
   if (stream->missing > 0) return;
   streams_.erase(ticket);
   if (stream->announced) {
@@ -153,12 +150,14 @@ void Inbox::release(Queue& queue) {
 }
 
 std::optional<Received> Inbox::receive() {
-  if (out_.empty()) return std::nullopt;
-  auto next = std::move(out_.front());
-  out_.pop_front();
-  if (auto* received = std::get_if<Received>(&next)) return std::move(*received);
-  auto& stream = *std::get<StreamPtr>(next);
-  return Received{stream.name.from, finish(stream)};
+  while (!out_.empty()) {
+    auto next = std::move(out_.front());
+    out_.pop_front();
+    if (auto* received = std::get_if<Received>(&next)) return std::move(*received);
+    auto& stream = *std::get<StreamPtr>(next);
+    if (auto message = finish(stream)) return Received{stream.name.from, std::move(*message)};
+  }
+  return std::nullopt;
 }
 
 void Inbox::tag(Stream& stream) {
@@ -168,18 +167,17 @@ void Inbox::tag(Stream& stream) {
 }
 
 void Inbox::tag_arrived() {
-  if (verify_ == Verify::nothing) untagged_.clear();
   for (const auto& stream : std::exchange(untagged_, {})) tag(*stream);
 }
 
-Message Inbox::finish(Stream& stream) {
+std::optional<Message> Inbox::finish(Stream& stream) {
   const bool verify = verify_ == Verify::all;
   if (verify) tag(stream);
   const bool other = verify && !stream.bad && stream.tagger.tag() != tag_in(stream.message);
   if (other) damage_(Damage::payload, stream.name.from);
   if (!other && !stream.bad) return seal(std::move(stream.message), std::move(stream.room), stream.in_memory);
   damaged_.push_back(stream.name);
-  return damaged_message(std::move(stream.message));
+  return damaged_message(stream.message);
 }
 
 }  // namespace copper

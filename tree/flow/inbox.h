@@ -8,7 +8,7 @@
 // happened.
 //
 // Bytes are verified when they are handed out, so after those who forward them have been given them. Where
-// they are not what the header says, an Answer with EIO comes instead of them, or a Publish of EIO.
+// they are not what the header says, an Answer says that it is damaged, and a Publish is missing.
 //
 // A header makes room for its whole payload at once: what is under way is what this rank asked for, and as
 // much as all have asked for at a time must find room; where Memory has none, it lies on the heap.
@@ -100,11 +100,11 @@ class Inbox {
   using Queue = std::deque<Held>;
 
   StreamPtr begin(const StreamName& name, Header header);
-  Message with_payload(Message message, std::span<const std::byte> payload, Rank from);
+  std::optional<Message> with_payload(Message message, std::span<const std::byte> payload, Rank from);
   std::pair<Buffer, bool> make_room(const Key& key, std::size_t size);
   void release(Queue& queue);
   static void tag(Stream& stream);
-  Message finish(Stream& stream);
+  std::optional<Message> finish(Stream& stream);
   bool differs(std::span<const std::byte> payload, Tag tag) const {
     return verify_ == Verify::all && tag_of(payload) != tag;
   }

@@ -24,12 +24,22 @@ Outbox::Peer& Outbox::peer(Rank rank) {
   return peer;
 }
 
-void Outbox::post(Rank to, Tree tree, Message message) {
-  auto& lanes = peer(to).lanes;
+bool Outbox::post(Rank to, Tree tree, Message message) {
+  auto& receiver = peer(to);
+  if (std::holds_alternative<Publish>(message)) {
+    const auto bytes = payload_of(message).size;
+    if (receiver.publications >= limits_.publications_waiting ||
+        receiver.publication_bytes + bytes > limits_.publication_bytes_waiting)
+      return false;
+    ++receiver.publications;
+    receiver.publication_bytes += bytes;
+  }
+  auto& lanes = receiver.lanes;
   auto lane = std::ranges::find(lanes, tree, &std::pair<Tree, Lane>::first);
   if (lane == lanes.end()) lane = lanes.insert(lanes.end(), {tree, Lane{}});
   lane->second.headers.push_back(std::move(message));
   ++headers_waiting_;
+  return true;
 }
 
 std::optional<Outbox::Piece> Outbox::next() {
@@ -68,14 +78,20 @@ std::optional<Outbox::Piece> Outbox::next_header(Peer& to) {
     --headers_waiting_;
     ++to.headers_in_flight;
     to.next_lane = (at + 1) % to.lanes.size();
+    const bool publication = std::holds_alternative<Publish>(*piece.header);
+    if (publication) --to.publications;
+    if (publication && !segmented) to.publication_bytes -= payload.size;
     if (!segmented) return piece;
     piece.stream = lane.next_stream;
     lane.next_stream = lane.next_stream == limits_.streams ? 1 : lane.next_stream + 1;
     lane.under_way.insert(piece.stream);
     ++payloads_;
-    to.classes[is_file_block(*piece.header) ? 1 : 0].streams.emplace(
-        next_serial_++,
-        Stream{.tree = tree, .number = piece.stream, .payload = std::move(payload), .last_turn = ++turns_});
+    to.classes[is_file_block(*piece.header) ? 1 : 0].streams.emplace(next_serial_++,
+                                                                     Stream{.tree = tree,
+                                                                            .number = piece.stream,
+                                                                            .payload = std::move(payload),
+                                                                            .last_turn = ++turns_,
+                                                                            .publication = publication});
     return piece;
   }
   return std::nullopt;
@@ -129,6 +145,7 @@ void Outbox::left(const Ticket& ticket) {
   if (stream.in_flight > 0 || stream.sent < stream.payload.size) return;
   const auto lane = std::ranges::find(to.lanes, stream.tree, &std::pair<Tree, Lane>::first);
   lane->second.under_way.erase(stream.number);
+  if (stream.publication) to.publication_bytes -= stream.payload.size;
   streams.erase(found);
   --payloads_;
 }

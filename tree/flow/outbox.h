@@ -10,6 +10,9 @@
 //   - on their way to one peer are at most limits::headers_in_flight headers and, of either class of
 //     segments, at most limits::payload_bytes_in_flight bytes. So a slow peer slows no other.
 //
+// What waits for a peer is bounded: answers by what it asked, publications by limits.h; further ones are
+// refused.
+//
 // Streams are numbered 1..limits::streams in turn, for each peer and tree, in the order of their headers; a
 // header whose number is still under way waits, and so do those behind it.
 #pragma once
@@ -35,6 +38,8 @@ struct FlowLimits {
   std::size_t bytes_in_flight = limits::payload_bytes_in_flight;
   std::size_t segment_bytes = limits::segment_bytes;
   std::uint32_t streams = limits::streams;
+  std::size_t publications_waiting = limits::publications_waiting;
+  std::size_t publication_bytes_waiting = limits::publication_bytes_waiting;
 };
 
 class Outbox {
@@ -59,7 +64,8 @@ class Outbox {
 
   explicit Outbox(FlowLimits flow_limits = {}) : limits_(flow_limits) {}
 
-  void post(Rank to, Tree tree, Message message);
+  // False, and nothing is posted: a publication to a peer for which too many wait.
+  bool post(Rank to, Tree tree, Message message);
 
   // What may leave now, piece by piece, until nothing may. To be asked again after each post(), each left(),
   // and when more of an arriving payload is there.
@@ -82,6 +88,7 @@ class Outbox {
     std::uint64_t last_turn = 0;
     std::size_t sent = 0;       // handed out by next()
     std::size_t in_flight = 0;  // of them not yet left
+    bool publication = false;
   };
   using Streams = std::map<std::uint64_t, Stream>;  // by serial: oldest first
 
@@ -100,7 +107,9 @@ class Outbox {
     std::vector<std::pair<Tree, Lane>> lanes;
     std::size_t next_lane = 0;
     std::size_t headers_in_flight = 0;
-    std::array<Class, 2> classes;  // listings and entries; file blocks
+    std::size_t publications = 0;       // whose header has not been handed out
+    std::size_t publication_bytes = 0;  // of payloads of which something has not left
+    std::array<Class, 2> classes;       // listings and entries; file blocks
   };
 
   Peer& peer(Rank rank);

@@ -89,9 +89,9 @@ SimulatedNetwork::Port::Port(SimulatedNetwork& network, Rank self)
       inbox_(network.detail_ == Detail::whole ? static_cast<Memory&>(heap_) : nobodys_, damage_,
              network.flow_.segment_bytes, network.detail_ == Detail::whole ? Verify::all : Verify::nothing) {}
 
-void SimulatedNetwork::Port::send(Rank to, Message message) {
+bool SimulatedNetwork::Port::send(Rank to, Message message) {
   const auto tree = tree_of(message, network_.topology_);
-  outbox_.post(to, tree, std::move(message));
+  return outbox_.post(to, tree, std::move(message));
 }
 
 std::optional<Received> SimulatedNetwork::Port::receive() {
@@ -113,6 +113,7 @@ Instant& SimulatedNetwork::Port::last_header(Rank to) {
 }
 
 void SimulatedNetwork::Port::end_turn() {
+  inbox_.tag_arrived();
   auto& network = network_;
   while (auto piece = outbox_.next()) {
     const auto to = piece->to();
@@ -129,6 +130,10 @@ void SimulatedNetwork::Port::end_turn() {
     if (piece->header) {
       if (network.detail_ == Detail::whole) {
         encode(*piece->header, piece->stream, envelope.encoded);
+        if (network.world_.damages(self_, to, *piece->header)) {
+          envelope.encoded[envelope.encoded.size() / 2] ^= std::byte{1};
+          ++network.damaged_;
+        }
         envelope.bytes = envelope.encoded.size();
       } else {
         const auto payload = payload_of(*piece->header).size;
@@ -159,14 +164,16 @@ void SimulatedNetwork::Port::deliver(Envelope envelope) {
   }
   if (envelope.is_header) {
     auto header = whole ? decode(envelope.encoded) : header_of(*envelope.message, envelope.stream);
-    expect(header.has_value(), "what a rank says can be understood");
+    expect(header.has_value() || network_.damaged_ > 0, "what a rank says can be understood");
+    if (!header) return damage_(Damage::message, envelope.from);
     const auto ticket = inbox_.header(envelope.from, envelope.tree, std::move(*header));
     if (ticket)
       incoming_[{envelope.from, envelope.tree, envelope.stream}] = {*ticket, inbox_.segments(*ticket)};
     return;
   }
   const auto found = incoming_.find({envelope.from, envelope.tree, envelope.stream});
-  ensure(found != incoming_.end(), "a segment comes after its header");
+  ensure(found != incoming_.end() || network_.damaged_ > 0, "a segment comes after its header");
+  if (found == incoming_.end()) return;  // of a header that was damaged
   const auto [ticket, missing] = found->second;
   const auto n = envelope.offset / network_.flow_.segment_bytes;
   if (whole) {

@@ -43,6 +43,8 @@ class SimulatedNetwork {
   // Payloads that a rank sent to another one although it had sent it the same before. (Where the detail is
   // whole.)
   std::uint64_t repeated() const { return repeated_; }
+  // Messages that the world damaged.
+  std::uint64_t damaged() const { return damaged_; }
   // From now on nothing reaches that rank, and nothing leaves it.
   void cut_off(Rank rank);
 
@@ -77,6 +79,7 @@ class SimulatedNetwork {
   std::vector<std::uint32_t> free_envelopes_;
   std::set<std::array<std::uint64_t, 4>> said_;  // from, to, key, tag
   std::uint64_t repeated_ = 0;
+  std::uint64_t damaged_ = 0;
   std::vector<std::unique_ptr<Port>> ports_;  // by rank
 };
 
@@ -85,7 +88,7 @@ class SimulatedNetwork::Port final : public Transport {
  public:
   Port(SimulatedNetwork& network, Rank self);
 
-  void send(Rank to, Message message) override;
+  bool send(Rank to, Message message) override;
   std::optional<Received> receive() override;
 
   // Begin and end of the rank's turn: what came since the last one costs it work; what may leave leaves.

@@ -28,6 +28,8 @@ class World {
   // ... and when that interface has taken it in, being shared by all who send to it. Asked once, at
   // `arrived`.
   virtual Instant received(Rank, std::size_t /*bytes*/, Instant arrived) { return arrived; }
+  // Is the message damaged on its way, beyond recognition? (Where the detail is whole.)
+  virtual bool damages(Rank /*from*/, Rank /*to*/, const Message&) { return false; }
   // When storage looks at what it was asked, and when its answer is there (after that).
   virtual Instant looks(Rank by, const Load& load, Instant asked) = 0;
   virtual Instant loads(Rank by, const Loaded& loaded, Instant looked) = 0;
@@ -53,6 +55,14 @@ class RandomWorld final : public World {
   // From now on what `from` sends to `to` takes up to so much longer.
   void starve(Rank from, Rank to, Duration longest) { starved_[{from, to}] = longest; }
 
+  // From now on one in so many of those messages is damaged that somebody waits for; 0: none.
+  void damage_one_in(std::uint32_t messages) { damaged_one_in_ = messages; }
+
+  bool damages(Rank, Rank, const Message& message) override {
+    const bool waited_for = std::holds_alternative<Ask>(message) || std::holds_alternative<Answer>(message) ||
+                            std::holds_alternative<Publish>(message);
+    return damaged_one_in_ > 0 && waited_for && random_.one_in(damaged_one_in_);
+  }
   Instant arrives(Rank from, Rank to, std::size_t, Instant sent) override {
     const auto starved = starved_.find({from, to});
     return sent + upto(longest_.message) + (starved == starved_.end() ? Duration{} : upto(starved->second));
@@ -69,6 +79,7 @@ class RandomWorld final : public World {
   Random random_;
   Longest longest_;
   std::map<std::pair<Rank, Rank>, Duration> starved_;
+  std::uint32_t damaged_one_in_ = 0;
 };
 
 }  // namespace copper::simulation

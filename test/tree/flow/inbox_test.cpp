@@ -69,7 +69,7 @@ struct Harness {
     for (std::size_t n = 0; n < count; ++n) segment_of(message, ticket, n);
   }
 
-  // What comes out: "ask 3", "block 3 arriving", "block 3 whole", "listing whole", with "error" for EIO.
+  // What comes out: "ask 3", "block 3 arriving", "block 3 whole", "listing whole", with "damaged".
   std::string out() {
     std::string all;
     while (auto received = inbox.receive()) all += (all.empty() ? "" : ", ") + shown(received->message);
@@ -77,13 +77,12 @@ struct Harness {
   }
   static std::string shown(const Message& message) {
     if (const auto* asked = std::get_if<Ask>(&message)) return "ask " + std::to_string(asked->key.block);
-    if (const auto* publish = std::get_if<Publish>(&message))
-      return publish->published == Published::error ? "publish error" : "publish whole";
+    if (std::holds_alternative<Publish>(message)) return "publish whole";
     const auto& came = std::get<Answer>(message);
     const auto name = came.key.kind == Kind::block ? "block " + std::to_string(came.key.block) : "listing";
     if (came.arrival) return name + (came.value.ok() && came.value->size() == 0 ? " arriving" : " wrong");
-    if (!came.value.ok())
-      return name + (came.tag == 0 && came.value.error() == Errno{EIO} ? " error" : " wrong");
+    if (came.damaged) return name + " damaged";
+    if (!came.value.ok()) return name + " wrong";
     return name + (came.value->text() == text(came.value->size()) ? " whole" : " other");
   }
 };
@@ -202,7 +201,7 @@ TEST_CASE("where memory has no room the payload lies on the heap") {
   CHECK(harness.memory.sealed == 0);
 }
 
-TEST_CASE("other bytes than announced are an error, counted, and told once") {
+TEST_CASE("other bytes than announced are no answer and no publication, counted, and told once") {
   Harness harness;
   for (std::uint32_t n = 1; n <= 2; ++n) {
     const auto message = block(n, 2 * segment);
@@ -210,7 +209,8 @@ TEST_CASE("other bytes than announced are an error, counted, and told once") {
     auto other = message;
     other.value = Bytes::copy_of(std::string(2 * segment, 'x'));
     harness.segments_of(other, *ticket);
-    CHECK(harness.out() == "block " + std::to_string(n) + " arriving, block " + std::to_string(n) + " error");
+    CHECK(harness.out() ==
+          "block " + std::to_string(n) + " arriving, block " + std::to_string(n) + " damaged");
     const auto damaged = harness.inbox.damaged();
     REQUIRE(damaged.size() == 1);
     CHECK(damaged[0].from == parent);
@@ -222,13 +222,13 @@ TEST_CASE("other bytes than announced are an error, counted, and told once") {
   harness.header(small);
   Publish publish{Key::listing("/d"), 1, Published::bytes, Bytes::copy_of("x"), 1, {}};
   harness.header(publish);
-  CHECK(harness.out() == "listing error, publish error");
+  CHECK(harness.out() == "listing damaged");
   CHECK(harness.counters[Counter::messages_damaged] == 4);
   CHECK(std::ranges::count(harness.said, '\n') == 1);
   CHECK(harness.said.find("rank 3") != std::string::npos);
 }
 
-TEST_CASE("a segment of another length ends its payload in an error, and who forwards it is not stuck") {
+TEST_CASE("a segment of another length damages its payload, and who forwards it is not stuck") {
   Harness harness;
   const auto message = block(1, 2 * segment);
   const auto ticket = harness.header(message);
@@ -236,7 +236,7 @@ TEST_CASE("a segment of another length ends its payload in an error, and who for
   harness.inbox.segment(*ticket, 0, 5);
   harness.segment_of(message, *ticket, 1);
   CHECK(std::get<Answer>(announced->message).arrival->complete());
-  CHECK(harness.out() == "block 1 error");
+  CHECK(harness.out() == "block 1 damaged");
   CHECK(harness.counters[Counter::messages_damaged] == 1);
   CHECK(harness.inbox.damaged().size() == 1);
 }

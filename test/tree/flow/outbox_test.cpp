@@ -75,6 +75,35 @@ TEST_CASE("a header leaves before its segments, and segments leave in order") {
   CHECK(outbox.empty());
 }
 
+TEST_CASE(
+    "publications for a peer that takes nothing are bounded, by number and by bytes, until they leave") {
+  auto bounds = small_limits();
+  bounds.publications_waiting = 6;
+  bounds.publication_bytes_waiting = 4 * segment;
+  Outbox outbox(bounds);
+  const auto publish = [&](std::uint32_t to, std::size_t size) {
+    return outbox.post(
+        Rank{to}, tree,
+        Publish{.key = Key::listing("/d"), .value = Bytes::copy_of(std::string(size, 'x')), .tag = 1});
+  };
+  CHECK(publish(1, 3 * segment));
+  CHECK_FALSE(publish(1, 2 * segment));
+  CHECK(publish(2, 2 * segment));  // another peer
+  for (int n = 0; n < 5; ++n) CHECK(publish(1, 0));
+  CHECK_FALSE(publish(1, 0));
+  CHECK(outbox.post(Rank{1}, tree, ask(1)));  // nothing else is refused
+  std::vector<Outbox::Piece> pieces;
+  while (auto piece = outbox.next()) pieces.push_back(std::move(*piece));
+  CHECK(publish(1, 0));                  // some headers have been handed out
+  CHECK_FALSE(publish(1, 2 * segment));  // but the bytes are still held
+  for (; !pieces.empty();) {
+    all_left(outbox, pieces);
+    pieces = drain(outbox).pieces;
+  }
+  CHECK(outbox.empty());
+  CHECK(publish(1, 4 * segment));
+}
+
 TEST_CASE("a short payload has no segments and no stream") {
   Outbox outbox(small_limits());
   outbox.post(Rank{1}, tree, block(7, limits::inline_bytes));
