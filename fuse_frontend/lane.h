@@ -25,6 +25,7 @@
 #include "fuse_frontend/recorder.h"
 #include "fuse_frontend/replies/control_replies.h"
 #include "fuse_frontend/view/inodes.h"
+#include "fuse_frontend/view/links.h"
 #include "fuse_frontend/view/view.h"
 #include "service/segment/segment.h"
 
@@ -37,6 +38,7 @@ struct Shared {
   int device;  // /dev/fuse, non-blocking
   Inodes& inodes;
   View& view;
+  const Links& links;
   Notifier& notifier;
   ControlReplies& control;
   std::shared_ptr<spdlog::logger> log;

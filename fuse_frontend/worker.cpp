@@ -94,9 +94,11 @@ bool serve(Segment& segment, int device, const WorkerOptions& options,
   raise_read_ahead(options.device, *log);
   Inodes inodes(segment);
   View view(segment.arena().size() / listings_share);
+  const Links links(options.mount, options.local, options.map_links);
   Notifier notifier(session.get(), header);
   ControlReplies control;
-  const Shared shared{segment, session.get(), device, inodes, view, notifier, control, log, options.recorder};
+  const Shared shared{segment, session.get(), device,  inodes, view,
+                      links,   notifier,      control, log,    options.recorder};
   header.mount_state.store(static_cast<std::uint32_t>(segment::MountState::mounted),
                            std::memory_order_release);
   log->info("worker {} serves {} with {} lane(s)", generation, options.mount, header.lanes);
@@ -109,7 +111,8 @@ bool serve(Segment& segment, int device, const WorkerOptions& options,
       Lane lane(shared, {.lane = number,
                          .generation = generation,
                          .direct = {.threads = std::max<std::size_t>(1, direct_threads / header.lanes),
-                                    .mount = options.mount}});
+                                    .mount = options.mount,
+                                    .local = options.local}});
       lanes.add(pthread_self(), &lane);
       known.arrive_and_wait();
       lane.run();

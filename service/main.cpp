@@ -195,8 +195,9 @@ int serve(const ServiceOptions& options, MpiJob& job, Segment& segment) {
   CacheMemory memory(arena, node);
   MpiTransport transport(job, topology, memory, node.counters(),
                          [&log](const std::string& line) { log->warn("{}", line); });
-  PosixStorage storage({.freshness = options.freshness, .mounts = copper_mounts(options)}, memory,
-                       [&segment] { segment.ring_service(); });
+  PosixStorage storage(
+      {.freshness = options.freshness, .local = options.local, .mounts = copper_mounts(options)}, memory,
+      [&segment] { segment.ring_service(); });
   RingClients clients(segment, arena, memory, node.counters());
   Engine engine(node, transport, storage, clients, Report(segment, arena, names, started));
   Announcement announcement(job, names, started, options.ready_patience);

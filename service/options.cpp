@@ -8,6 +8,7 @@
 #include <fstream>
 #include <iostream>
 
+#include "service/local_options.h"
 #include "service/process.h"
 #include "service/segment/layout.h"
 #include "tree/limits.h"
@@ -93,6 +94,7 @@ ServiceOptions parse_options(int argc, char** argv) {
   app.add_option("--ready-seconds", ready_s, "How long all mounts may take to answer")
       ->check(CLI::Range(1, 3600))
       ->capture_default_str();
+  add_local_options(app, options.local);
   add_process_options(app, options.process);
   parse_or_exit(app, argc, argv);
   if (!options.process.log_dir.empty())

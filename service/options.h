@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "service/process.h"
+#include "service/storage/source_tree.h"
 #include "tree/sharing.h"
 #include "tree/topology.h"
 
@@ -18,6 +19,7 @@ struct ServiceOptions {
   std::filesystem::path run_dir;
   std::uint32_t nodes = 0;  // 0: one rank per host
   std::string mount;
+  LocalTrees local;
   std::chrono::milliseconds freshness{2000};
   std::uint32_t trees = 1;
   Fanouts fanouts;

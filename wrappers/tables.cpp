@@ -140,6 +140,7 @@ std::string stats_text(const json& stats) {
   row(out, "went to storage", grouped(loads(node)), grouped(loads(job)));
   row(out, "bytes from storage", bytes_text(number(node, "bytes_loaded")),
       bytes_text(number(job, "bytes_loaded")));
+  row(out, "links out of the view", grouped(number(front_end, "fuse_links_out")), "-");
   out += "Ranks\n";
   for (const auto& [name, meaning] : counter_texts) {
     fmt::format_to(std::back_inserter(out), "  {:<34}{:>16}{:>16}  {}\n", name, grouped(number(node, name)),

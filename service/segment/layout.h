@@ -47,7 +47,7 @@ enum class MountState : std::uint32_t { none = 0, mounted = 1, gone = 2 };
   X(fuse_lookup) X(fuse_forget) X(fuse_getattr) X(fuse_readlink) X(fuse_open) X(fuse_read) \
   X(fuse_opendir) X(fuse_readdir) X(fuse_readdirplus) X(fuse_statfs) X(fuse_ioctl)         \
   X(fuse_interrupt) X(fuse_other) X(fuse_from_view) X(fuse_asked) X(fuse_direct)           \
-  X(fuse_errors) X(fuse_bytes) X(notify_entry) X(notify_inode)
+  X(fuse_errors) X(fuse_bytes) X(fuse_links_out) X(notify_entry) X(notify_inode)
 // clang-format on
 enum class FuseCounter : std::size_t {
 #define COPPER_FUSE_COUNTER_NAME(name) name,
