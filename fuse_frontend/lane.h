@@ -39,6 +39,7 @@ struct Shared {
   Inodes& inodes;
   View& view;
   const Links& links;
+  LargeFiles& large_files;
   Notifier& notifier;
   ControlReplies& control;
   std::shared_ptr<spdlog::logger> log;

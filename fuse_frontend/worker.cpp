@@ -25,6 +25,7 @@ namespace copper {
 namespace {
 
 constexpr std::size_t direct_threads = 4;
+constexpr std::uint32_t read_ahead_kb = limits::block_bytes / 1024;
 constexpr std::size_t listings_share = 8;  // listings hold at most this part of the arena
 
 class Threads final : public Lanes {
@@ -74,11 +75,20 @@ bool initialize(Session& session, int device, segment::RequestSlot& slot) {
   return false;
 }
 
-// The kernel reads ahead 128 KiB whatever INIT says; root may ask for whole blocks.
-void raise_read_ahead(const std::string& device, spdlog::logger& log) {
-  std::ofstream file("/sys/class/bdi/" + device + "/read_ahead_kb");
-  file << limits::block_bytes / 1024 << std::flush;
-  if (!file) log.debug("read-ahead stays at the kernel's default");
+// The kernel reads ahead 128 KiB whatever INIT says; who may write to /sys may ask for more. Returns what is
+// in force, in KiB; 0: not known.
+std::uint32_t raise_read_ahead(const std::string& device, spdlog::logger& log) {
+  const auto name = "/sys/class/bdi/" + device + "/read_ahead_kb";
+  std::ofstream(name) << read_ahead_kb << std::flush;
+  std::uint32_t in_force = 0;
+  std::ifstream(name) >> in_force;
+  if (in_force == read_ahead_kb) {
+    log.info("the kernel reads ahead {} KiB", in_force);
+  } else {
+    log.info("the kernel reads ahead {} KiB, not {}: {} cannot be written here", in_force, read_ahead_kb,
+             name);
+  }
+  return in_force;
 }
 
 bool serve(Segment& segment, int device, const WorkerOptions& options,
@@ -91,14 +101,15 @@ bool serve(Segment& segment, int device, const WorkerOptions& options,
   Threads lanes;
   Session session(device, lanes);
   if (!initialize(session, device, segment.slots().front())) return false;
-  raise_read_ahead(options.device, *log);
+  header.read_ahead_kb.store(raise_read_ahead(options.device, *log), std::memory_order_relaxed);
   Inodes inodes(segment);
   View view(segment.arena().size() / listings_share);
   const Links links(options.mount, options.local, options.map_links);
+  LargeFiles large_files(header);
   Notifier notifier(session.get(), header);
   ControlReplies control;
-  const Shared shared{segment, session.get(), device,  inodes, view,
-                      links,   notifier,      control, log,    options.recorder};
+  const Shared shared{segment,  session.get(), device, inodes,          view, links, large_files,
+                      notifier, control,       log,    options.recorder};
   header.mount_state.store(static_cast<std::uint32_t>(segment::MountState::mounted),
                            std::memory_order_release);
   log->info("worker {} serves {} with {} lane(s)", generation, options.mount, header.lanes);

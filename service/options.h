@@ -26,6 +26,7 @@ struct ServiceOptions {
   PublishPolicy publish = PublishPolicy::automatic;
   std::filesystem::path groups;   // empty: hosts stand by their names only
   std::uint64_t cache_bytes = 0;  // 0: default_cache_bytes()
+  std::uint64_t max_cacheable_bytes = 0;
   std::uint32_t lanes = 2;
   ProcessOptions process;
   std::chrono::seconds ready_patience{30};

@@ -31,6 +31,9 @@ Start Copper: files below / appear, read-only and cached, below the mount direct
                               to it; once for each tree
       --share PREFIX          a tree that is served although it lies in a local one; once for each tree
       --map-links             links with absolute targets lead on below the mount, but for those to local trees
+  -M, --max-cacheable-byte-size BYTES
+                              each node reads larger files from storage itself, not through the trees; with K, M, G or T
+                              if wanted (default: the size of the cache)
       --record DIR            write what node i's mount is asked, as a trace, to DIR/node<i>.trace
       --ready-seconds S       give up when a node's mount does not answer within S seconds (default 30)
   -h, --help                  this text
@@ -39,7 +42,7 @@ END
 
 # ---- options ----
 nodes=1 mount='' log_base='' freshness='' trees='' level='' type='' cores='' pause=0 cache='' record='' patience=30
-fanout='' bulk_fanout='' publish='' groups='' map_links='' local_trees=()
+fanout='' bulk_fanout='' publish='' groups='' map_links='' max_cacheable='' local_trees=()
 
 want_number() { # name value low high
   [[ $2 =~ ^[0-9]{1,18}$ ]] && ((10#$2 >= $3 && 10#$2 <= $4)) || refuse "$1 must be a number from $3 to $4, not '$2'"
@@ -66,8 +69,9 @@ while (($#)); do
     -[a-zA-Z]?*) set -- "${option:2}" "$@" && option=${option:0:2} ;;
   esac
   case $option in
-    --nodes | -[vdETltbs] | --mount | --log-dir-base | --md-enoent-ttl-ms | --trees | --log-level | --log-type | --cores | \
-      --sleep | --cache-bytes | --record | --ready-seconds | --fanout | --bulk-fanout | --publish | --groups | --local | --share)
+    --nodes | -[vdETltbsM] | --mount | --log-dir-base | --md-enoent-ttl-ms | --trees | --log-level | --log-type | --cores | \
+      --sleep | --cache-bytes | --record | --ready-seconds | --fanout | --bulk-fanout | --publish | --groups | --local | --share | \
+      --max-cacheable-byte-size)
       (($#)) && [[ -n $1 ]] || refuse "option $option needs a value (see -h)"
       ;;
     --map-links) refuse "option $option takes no value" ;;
@@ -102,6 +106,10 @@ while (($#)); do
     -s | --sleep) want_number "$option" "$1" 0 86400 && pause=$((10#$1)) ;;
     --cache-bytes) want_number "$option" "$1" 16777216 17592186044416 && cache=$1 ;;
     --local | --share) want_tree "$option" "$1" && local_trees+=("$option" "$1") ;;
+    -M | --max-cacheable-byte-size)
+      [[ $1 =~ ^[0-9]{1,15}[KMGT]?$ ]] || refuse "$option must be a number of bytes, such as 10485760 or 10M, not '$1'"
+      max_cacheable=$1
+      ;;
     --record) record=$1 ;;
     --ready-seconds) want_number "$option" "$1" 1 3600 && patience=$((10#$1)) ;;
   esac
@@ -268,7 +276,7 @@ done
 keep copper_service "${launcher[@]}" -n "$nodes" "$service" "${both[@]}" --nodes "$nodes" --mount "$mount" \
   --ready-seconds "$patience" ${freshness:+-E "$freshness"} ${trees:+-T "$trees"} ${cache:+--cache-bytes "$cache"} \
   ${fanout:+--fanout "$fanout"} ${bulk_fanout:+--bulk-fanout "$bulk_fanout"} ${publish:+--publish "$publish"} \
-  ${groups:+--groups "$groups"} "${local_trees[@]}"
+  ${groups:+--groups "$groups"} ${max_cacheable:+-M "$max_cacheable"} "${local_trees[@]}"
 write_record 2>/dev/null || fail 2 "/dev/shm is full"
 
 # ---- wait for the one line ----

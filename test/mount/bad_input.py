@@ -58,7 +58,7 @@ class BadInput(MountTest):
 
     def test_launch_refuses_options_without_their_value(self):
         for option in ("-v", "-d", "-E", "-l", "-t", "-b", "-s", "--nodes", "--record", "--fanout", "--groups", "--local",
-                       "--share"):
+                       "--share", "-M"):
             self.refused([LAUNCH, option], option)
         self.refused([STOP, "-v"], "-v")
 
@@ -66,6 +66,7 @@ class BadInput(MountTest):
         for option, values in (("--nodes", ("0", "-1", "x", "1000000", "1.5", "")), ("-l", ("6", "-1", "debug")),
                                ("-E", ("-1", "x", "1e3", "99999999999")), ("-t", ("nothing", "files")),
                                ("-b", ("x", "0-", "1,,2", "4095")),
+                               ("-M", ("-1", "x", "1.5M", "1MB", "M", "1P")),
                                ("-T", ("0", "65", "x")), ("-s", ("-1", "x")),
                                ("--fanout", ("0", "65", "x")), ("--bulk-fanout", ("0", "65")),
                                ("--publish", ("some", "")), ("--groups", (self.top + "/absent", self.top))):
@@ -189,7 +190,7 @@ class BadInput(MountTest):
         for option, values in (("--nodes", ("0", "x")), ("-E", ("-1", "x")), ("-l", ("6", "x")), ("-t", ("nowhere",)),
                                ("-T", ("0", "65")), ("--fanout", ("0", "65")), ("--bulk-fanout", ("0", "65")),
                                ("--publish", ("some",)), ("--cache-bytes", ("0", "x")),
-                               ("--local", ("lus", "/", "/lus/")), ("--share", ("/lus/../x", "//lus")),
+                               ("-M", ("-1", "x")), ("--local", ("lus", "/", "/lus/")), ("--share", ("/lus/../x", "//lus")),
                                ("--lanes", ("0", "9")), ("--ready-seconds", ("x", "-1"))):
             for value in values:
                 self.refused(self.service(option, value), option.lstrip("-"))

@@ -1,0 +1,309 @@
+#!/usr/bin/python3
+"""Files larger than -M are read by each node from storage, through one descriptor, and nothing of them goes through the
+trees. Counted from outside by the storage model."""
+
+import errno
+import os
+import random
+import shutil
+import signal
+import subprocess
+import threading
+import time
+
+from copper_nodes import MountTest, Nodes, eventually, main, private_directory, run
+from on_model import nodes_on_model
+
+MIB = 1 << 20
+DESCRIPTORS = 64  # fuse_frontend/rank/large_files.h
+
+source = None
+
+
+def content(path):
+    with open(path, "rb", buffering=0) as file:
+        return b"".join(iter(lambda: file.read(1 << 17), b""))
+
+
+def setUpModule():
+    global source
+    source = private_directory()
+    numbers = random.Random(3)
+    for name, size in (("limit", MIB), ("limit+1", MIB + 1), ("large", 5 * MIB), ("large+3", 5 * MIB + 3),
+                       ("wide", 40 * MIB)):
+        with open(os.path.join(source, name), "wb") as file:
+            file.write(numbers.randbytes(size))
+    with open(source + "/rewritten", "wb") as file:
+        file.write(b"a" * 2 * MIB)
+    os.mkdir(source + "/many")
+    for n in range(DESCRIPTORS + 20):
+        with open(f"{source}/many/file{n}", "wb") as file:
+            file.write(b"%07d\n" % n * (2 * MIB // 8))
+
+
+def tearDownModule():
+    shutil.rmtree(source)
+
+
+def up_to_a_mebibyte(_):
+    return ("-M", "1M")
+
+
+class LargeFiles(MountTest):
+    limit_s = 90
+
+    def right(self, name):
+        return content(os.path.join(source, name))
+
+    def loads(self, nodes):
+        return nodes.stats(0)["job"]["loads_block"]
+
+    def test_each_node_opens_a_larger_file_once_and_the_trees_carry_nothing_of_it(self):
+        with nodes_on_model(source, 2, options=up_to_a_mebibyte) as (self.nodes, storage, place):
+            before = self.loads(self.nodes)
+            for name in ("limit+1", "large", "large+3"):
+                for given in self.nodes.on_each(lambda i, name=name: content(self.nodes.path(i, place + "/" + name))):
+                    self.assertEqual(given, self.right(name), name)
+                count, size = storage.counts()["/" + name], len(self.right(name))
+                self.assertEqual((count.open, count.bytes), (2, 2 * size), name)
+            self.assertEqual(self.loads(self.nodes), before)
+            self.assertEqual(storage.counts()["/"].opendir, 1)  # names and attributes do come through the tree
+            for i in range(2):
+                front_end = self.nodes.stats(i)["front_end"]
+                self.assertEqual(front_end["fuse_large_bytes"], 11 * MIB + 4)
+                self.assertEqual(front_end["fuse_large_loads"], 2 + 5 + 6)  # blocks, however small the requests were
+
+    def test_a_file_as_large_as_the_limit_goes_through_the_tree_once(self):
+        with nodes_on_model(source, 2, options=up_to_a_mebibyte) as (self.nodes, storage, place):
+            before = self.loads(self.nodes)
+            for given in self.nodes.on_each(lambda i: content(self.nodes.path(i, place + "/limit"))):
+                self.assertEqual(given, self.right("limit"))
+            count = storage.counts()["/limit"]
+            self.assertEqual((count.open, count.bytes, self.loads(self.nodes) - before), (1, MIB, 1))
+            self.assertEqual(self.nodes.status(1)["max_cacheable_bytes"], MIB)
+            self.assertIn("files larger than 1.0 MiB", run([os.environ["COPPER_BIN"] + "/copper", "status", "--mount",
+                                                            self.nodes.mounts[1]]).stdout)
+
+    def test_by_default_a_file_larger_than_the_cache_is_a_large_one(self):
+        options = ("--cache-bytes", str(16 * MIB))
+        with nodes_on_model(source, 1, options=lambda _: options) as (self.nodes, storage, place):
+            self.assertEqual(self.nodes.status()["max_cacheable_bytes"], 16 * MIB)
+            before = self.loads(self.nodes)
+            self.assertEqual(content(self.nodes.path(0, place + "/wide")), self.right("wide"))
+            count = storage.counts()["/wide"]
+            self.assertEqual((count.open, count.bytes, self.loads(self.nodes) - before), (1, 40 * MIB, 0))
+            self.assertEqual(content(self.nodes.path(0, place + "/large")), self.right("large"))
+            self.assertEqual(self.loads(self.nodes) - before, 5)
+
+    def test_with_a_limit_of_0_all_files_are_large(self):
+        with nodes_on_model(source, 1, options=lambda _: ("-M", "0")) as (self.nodes, storage, place):
+            before = self.loads(self.nodes)
+            self.assertEqual(content(self.nodes.path(0, place + "/limit")), self.right("limit"))
+            self.assertEqual((storage.counts()["/limit"].open, self.loads(self.nodes) - before), (1, 0))
+
+    def test_a_few_bytes_here_and_there_cost_a_few_bytes(self):
+        with nodes_on_model(source, 1, options=up_to_a_mebibyte) as (self.nodes, storage, place):
+            file = os.open(self.nodes.path(0, place + "/wide"), os.O_RDONLY)
+            self.addCleanup(os.close, file)
+            os.posix_fadvise(file, 0, 0, os.POSIX_FADV_RANDOM)
+            right = self.right("wide")
+            for n in random.Random(1).sample(range(1, 20), 19):
+                at = 2 * n * MIB - 5 * n
+                self.assertEqual(os.pread(file, 100, at), right[at:at + 100])
+            self.assertLessEqual(storage.counts()["/wide"].bytes, 2 * 19 * 4096)
+
+    def test_readers_of_one_slow_file_on_one_node_share_its_reads(self):
+        with nodes_on_model(source, 1, options=up_to_a_mebibyte) as (self.nodes, storage, place):
+            storage.delay("/large", 100, "read")
+            command = ["cksum", self.nodes.path(0, place + "/large")]
+            readers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(8)]
+            said = {reader.communicate(timeout=60)[0] for reader in readers}
+            self.assertEqual({line.split()[0] for line in said}, {run(["cksum", source + "/large"]).stdout.split()[0]})
+            count = storage.counts()["/large"]
+            self.assertEqual((count.open, count.bytes_again), (1, 0))
+
+    def test_readers_at_several_places_share_one_descriptor(self):
+        with nodes_on_model(source, 1, options=up_to_a_mebibyte) as (self.nodes, storage, place):
+            storage.delay("/wide", 300, "open")
+            readers = [subprocess.Popen(["dd", "if=" + self.nodes.path(0, place + "/wide"), "of=/dev/null", "bs=4k",
+                                         "count=1", f"skip={n * 2048}"], stderr=subprocess.DEVNULL) for n in range(4)]
+            self.assertEqual([reader.wait() for reader in readers], [0] * 4)
+            self.assertEqual(storage.counts()["/wide"].open, 1)
+
+    def test_bytes_that_changed_while_they_were_read_are_not_given(self):
+        with nodes_on_model(source, 1, options=up_to_a_mebibyte) as (self.nodes, storage, place):
+            path = self.nodes.path(0, place + "/rewritten")
+            os.stat(path)
+            storage.hang("/rewritten", "read")
+            reader = subprocess.Popen(["head", "-c", "100", path], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                      env={**os.environ, "LC_ALL": "C"})
+            self.assertTrue(eventually(storage.waiting))
+            with open(source + "/rewritten", "r+b") as file:
+                file.write(b"b" * 2 * MIB)
+            storage.release()
+            said = reader.communicate(timeout=30)
+            self.assertEqual((said[0], reader.returncode), (b"", 1))
+            self.assertIn(b"Stale file handle", said[1])
+
+    def test_only_so_many_descriptors_are_kept(self):
+        with nodes_on_model(source, 1, options=up_to_a_mebibyte) as (self.nodes, _, place):
+            def kept():
+                count = 0
+                for pid in self.nodes.pids("copper_fuse"):
+                    for name in os.listdir(f"/proc/{pid}/fd"):
+                        try:
+                            count += os.readlink(f"/proc/{pid}/fd/{name}").startswith(place + "/many/")
+                        except FileNotFoundError:
+                            pass
+                return count
+
+            for n in range(DESCRIPTORS + 20):
+                self.assertEqual(content(self.nodes.path(0, f"{place}/many/file{n}"))[:8], b"%07d\n" % n)
+            self.assertTrue(eventually(lambda: kept() == DESCRIPTORS), kept())
+
+    def test_an_error_of_storage_reaches_the_reader_and_is_not_remembered(self):
+        with nodes_on_model(source, 1, options=up_to_a_mebibyte) as (self.nodes, storage, place):
+            path = self.nodes.path(0, place + "/large")
+            for error, op in ((errno.EIO, "read"), (errno.EACCES, "open")):
+                storage.fail("/large+3" if op == "open" else "/large", errno.errorcode[error], op)
+            for name, error in (("/large", errno.EIO), ("/large+3", errno.EACCES)):
+                with self.assertRaises(OSError) as caught:
+                    content(self.nodes.path(0, place + name))
+                self.assertEqual(caught.exception.errno, error)
+            storage.clear()
+            self.assertEqual(content(path), self.right("large"))
+
+    def test_a_reader_that_hangs_can_be_interrupted_and_others_go_on(self):
+        with nodes_on_model(source, 1, options=up_to_a_mebibyte) as (self.nodes, storage, place):
+            at = self.nodes.path(0, place)
+            os.listdir(at)
+            storage.hang("/large", "read")  # and /large+3: it is a prefix of names
+            for number in (signal.SIGINT, signal.SIGKILL):
+                reader = subprocess.Popen(["cat", at + "/large"], stdout=subprocess.DEVNULL)
+                self.addCleanup(reader.wait)
+                self.addCleanup(reader.kill)
+                self.assertTrue(eventually(storage.waiting))
+                self.assertEqual(content(at + "/wide"), self.right("wide"))
+                began = time.monotonic()
+                reader.send_signal(number)
+                self.assertEqual(reader.wait(30), -number)
+                self.assertLess(time.monotonic() - began, 1)
+            storage.release()
+            storage.clear()
+            self.assertEqual(content(at + "/large"), self.right("large"))
+
+
+class Versions(MountTest):
+    limit_s = 90
+
+    def setUp(self):
+        super().setUp()
+        self.source = self.directory()
+        self.nodes = Nodes(2, expiry_ms=300, options=("-M", "1M"))
+        self.nodes.__enter__()
+        self.addCleanup(self.nodes.__exit__, None, None, None)
+
+    def write(self, letter, name="file"):
+        with open(f"{self.source}/{name}", "wb") as file:
+            file.write(letter * (4 * MIB + 5))
+
+    def on(self, node):
+        return self.nodes.path(node, self.source + "/file")
+
+    def age(self):
+        """What has just changed is looked at again; the tests want it settled."""
+        changed = os.stat(self.source + "/file").st_ctime
+        self.assertTrue(eventually(lambda: time.time() > changed + 2.1))
+
+    def letters(self, file):
+        """What the rest of the file is of; None where its version is gone."""
+        found = set()
+        try:
+            while piece := os.read(file, 100_000):
+                found |= set(piece)
+        except OSError as error:
+            self.assertEqual(error.errno, errno.ESTALE)
+            return None
+        return bytes(sorted(found))
+
+    def opened(self, node):
+        file = os.open(self.on(node), os.O_RDONLY)
+        self.addCleanup(os.close, file)
+        return file
+
+    def all_see(self, letter):
+        self.assertTrue(eventually(lambda: all(self.letters(self.opened(node)) == letter for node in range(2)), 10))
+
+    def test_who_began_to_read_a_file_ends_with_its_version_though_another_takes_its_name(self):
+        self.write(b"a")
+        self.age()
+        files = [self.opened(node) for node in range(2)]
+        for file in files:
+            self.assertEqual(os.read(file, 1000), b"a" * 1000)
+        self.write(b"b", "next")
+        os.rename(self.source + "/next", self.source + "/file")
+        for file in files:
+            self.assertEqual(self.letters(file), b"a")
+        self.all_see(b"b")
+
+    def test_a_version_that_nobody_opened_in_time_is_stale_and_the_next_open_meets_the_new_one(self):
+        self.write(b"a")
+        self.age()
+        files = [self.opened(node) for node in range(2)]  # which the front ends do not hear of
+        self.write(b"b", "next")
+        os.rename(self.source + "/next", self.source + "/file")
+        for node, file in enumerate(files):
+            self.assertIsNone(self.letters(file))
+            self.assertEqual(self.letters(self.opened(node)), b"b")
+
+    def test_of_a_file_rewritten_in_place_nobody_reads_two_versions(self):
+        self.write(b"a")
+        self.age()
+        for node in range(2):
+            self.assertEqual(os.read(self.opened(node), 1000), b"a" * 1000)
+        self.write(b"b")
+        for node in range(2):
+            file = self.opened(node)
+            os.lseek(file, 3 * MIB, os.SEEK_SET)
+            self.assertIn(self.letters(file), (None, b"a", b"b"))
+        self.all_see(b"b")
+
+    def test_while_a_file_is_replaced_all_the_time_each_reader_gets_one_version(self):
+        self.write(b"a")
+        self.assertTrue(eventually(lambda: os.path.exists(self.on(0)) and os.path.exists(self.on(1))))
+        seen, faults, stop = [], [], threading.Event()
+
+        def read(node):
+            while not stop.is_set():
+                try:
+                    file = os.open(self.on(node), os.O_RDONLY)
+                except OSError as error:
+                    if error.errno not in (errno.ESTALE, errno.ENOENT):
+                        faults.append(error)
+                    continue
+                letters = self.letters(file)
+                os.close(file)
+                seen.append(letters)
+                if letters is not None and len(letters) != 1:
+                    faults.append(letters)
+
+        readers = [threading.Thread(target=read, args=(node,)) for node in range(2) for _ in range(2)]
+        for reader in readers:
+            reader.start()
+        for n in range(40):
+            self.write(bytes([ord("a") + n % 26]), "next")
+            if n % 2:
+                os.rename(self.source + "/next", self.source + "/file")
+            else:
+                self.write(bytes([ord("A") + n % 26]), "other")
+                os.rename(self.source + "/other", self.source + "/file")
+            time.sleep(0.05)
+        stop.set()
+        for reader in readers:
+            reader.join()
+        self.assertEqual(faults, [])
+        self.assertGreater(len({letters for letters in seen if letters}), 1)
+
+
+if __name__ == "__main__":
+    main()
