@@ -24,6 +24,7 @@
 #include "fuse_frontend/rank/questions.h"
 #include "fuse_frontend/recorder.h"
 #include "fuse_frontend/replies/control_replies.h"
+#include "fuse_frontend/view/held_blocks.h"
 #include "fuse_frontend/view/inodes.h"
 #include "fuse_frontend/view/links.h"
 #include "fuse_frontend/view/view.h"
@@ -39,6 +40,7 @@ struct Shared {
   Inodes& inodes;
   View& view;
   const Links& links;
+  HeldBlocks& held_blocks;
   LargeFiles& large_files;
   Notifier& notifier;
   ControlReplies& control;

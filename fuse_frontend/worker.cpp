@@ -26,7 +26,9 @@ namespace {
 
 constexpr std::size_t direct_threads = 4;
 constexpr std::uint32_t read_ahead_kb = limits::block_bytes / 1024;
-constexpr std::size_t listings_share = 8;  // listings hold at most this part of the arena
+constexpr std::size_t listings_share = 8;      // listings hold at most this part of the arena,
+constexpr std::size_t held_blocks_share = 16;  // blocks read in part this one,
+constexpr std::size_t held_blocks_bytes = 16 * limits::block_bytes;  // and no more
 
 class Threads final : public Lanes {
  public:
@@ -105,11 +107,12 @@ bool serve(Segment& segment, int device, const WorkerOptions& options,
   Inodes inodes(segment);
   View view(segment.arena().size() / listings_share);
   const Links links(options.mount, options.local, options.map_links);
+  HeldBlocks held_blocks(std::min(segment.arena().size() / held_blocks_share, held_blocks_bytes));
   LargeFiles large_files(header);
   Notifier notifier(session.get(), header);
   ControlReplies control;
-  const Shared shared{segment,  session.get(), device, inodes,          view, links, large_files,
-                      notifier, control,       log,    options.recorder};
+  const Shared shared{segment,     session.get(), device,   inodes,  view, links,
+                      held_blocks, large_files,   notifier, control, log,  options.recorder};
   header.mount_state.store(static_cast<std::uint32_t>(segment::MountState::mounted),
                            std::memory_order_release);
   log->info("worker {} serves {} with {} lane(s)", generation, options.mount, header.lanes);

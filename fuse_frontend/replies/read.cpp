@@ -28,7 +28,7 @@ struct Block {
   Key key;
   Range part;
   bool whole = true;
-  std::optional<Asked> asked{};
+  std::optional<Asked> asked{};  // nothing: it was held
   Answered answered{};
 
   // What was asked for; nothing where the answer is not as long as the version says.
@@ -59,6 +59,8 @@ Task read(Lane& lane, Request request, Nodeid id, std::size_t size, off_t offset
   const auto first = from / block_bytes;
   const auto last = (to - 1) / block_bytes;  // first, or the next
   auto& large = lane.shared().large_files;
+  auto& held = lane.shared().held_blocks;
+  const auto now = clock_now();
   std::array<Block, 2> blocks;
   const std::span touched(blocks.data(), last - first + 1);
   for (auto n = first; n <= last; ++n) {
@@ -66,7 +68,9 @@ Task read(Lane& lane, Request request, Nodeid id, std::size_t size, off_t offset
     block.key = Key::file_block(*path, static_cast<std::uint32_t>(n), inode->version());
     block.part = part_of(n, from, to);
     block.whole = !large.holds(file_bytes);
-    if (block.whole) {
+    if (const auto known = block.whole ? held.find(block.key, now) : std::nullopt) {
+      block.answered = {.value = known->bytes, .fresh_until = known->fresh_until};
+    } else if (block.whole) {
       block.asked.emplace(lane.questions(), request, block.key);
     } else {
       block.asked.emplace(lane.questions(), request, large, block.key, block.part);
@@ -75,9 +79,13 @@ Task read(Lane& lane, Request request, Nodeid id, std::size_t size, off_t offset
 
   std::array<iovec, 2> pieces;
   std::size_t count = 0;
+  bool asked_any = false;
   for (auto& block : touched) {
-    auto& asked = *block.asked;
-    block.answered = co_await asked;
+    if (block.asked) {
+      auto& asked = *block.asked;
+      block.answered = co_await asked;
+      asked_any = true;
+    }
     // Where we found the version gone, the tree is asked too: its root looks, and has everyone told.
     if (!block.whole && !block.answered.value.ok() && block.answered.value.error() == Errno{ESTALE}) {
       block.whole = true;
@@ -96,7 +104,9 @@ Task read(Lane& lane, Request request, Nodeid id, std::size_t size, off_t offset
       co_return;
     }
     pieces[count++] = *part;
+    if (block.whole) held.read(block.key, {*value, block.answered.fresh_until}, part->iov_len);
   }
+  if (!asked_any) lane.count(segment::FuseCounter::fuse_from_view);
   request.bytes({pieces.data(), count});
 }
 

@@ -15,6 +15,7 @@ from copper_nodes import MountTest, Nodes, eventually, main, private_directory, 
 from on_model import nodes_on_model
 
 MIB = 1 << 20
+UP_TO_A_MEBIBYTE = ("-M", "1M")
 DESCRIPTORS = 64  # fuse_frontend/rank/large_files.h
 
 source = None
@@ -45,10 +46,6 @@ def tearDownModule():
     shutil.rmtree(source)
 
 
-def up_to_a_mebibyte(_):
-    return ("-M", "1M")
-
-
 class LargeFiles(MountTest):
     limit_s = 90
 
@@ -59,7 +56,7 @@ class LargeFiles(MountTest):
         return nodes.stats(0)["job"]["loads_block"]
 
     def test_each_node_opens_a_larger_file_once_and_the_trees_carry_nothing_of_it(self):
-        with nodes_on_model(source, 2, options=up_to_a_mebibyte) as (self.nodes, storage, place):
+        with nodes_on_model(source, 2, options=UP_TO_A_MEBIBYTE) as (self.nodes, storage, place):
             before = self.loads(self.nodes)
             for name in ("limit+1", "large", "large+3"):
                 for given in self.nodes.on_each(lambda i, name=name: content(self.nodes.path(i, place + "/" + name))):
@@ -74,7 +71,7 @@ class LargeFiles(MountTest):
                 self.assertEqual(front_end["fuse_large_loads"], 2 + 5 + 6)  # blocks, however small the requests were
 
     def test_a_file_as_large_as_the_limit_goes_through_the_tree_once(self):
-        with nodes_on_model(source, 2, options=up_to_a_mebibyte) as (self.nodes, storage, place):
+        with nodes_on_model(source, 2, options=UP_TO_A_MEBIBYTE) as (self.nodes, storage, place):
             before = self.loads(self.nodes)
             for given in self.nodes.on_each(lambda i: content(self.nodes.path(i, place + "/limit"))):
                 self.assertEqual(given, self.right("limit"))
@@ -86,7 +83,7 @@ class LargeFiles(MountTest):
 
     def test_by_default_a_file_larger_than_the_cache_is_a_large_one(self):
         options = ("--cache-bytes", str(16 * MIB))
-        with nodes_on_model(source, 1, options=lambda _: options) as (self.nodes, storage, place):
+        with nodes_on_model(source, 1, options=options) as (self.nodes, storage, place):
             self.assertEqual(self.nodes.status()["max_cacheable_bytes"], 16 * MIB)
             before = self.loads(self.nodes)
             self.assertEqual(content(self.nodes.path(0, place + "/wide")), self.right("wide"))
@@ -96,13 +93,13 @@ class LargeFiles(MountTest):
             self.assertEqual(self.loads(self.nodes) - before, 5)
 
     def test_with_a_limit_of_0_all_files_are_large(self):
-        with nodes_on_model(source, 1, options=lambda _: ("-M", "0")) as (self.nodes, storage, place):
+        with nodes_on_model(source, 1, options=("-M", "0")) as (self.nodes, storage, place):
             before = self.loads(self.nodes)
             self.assertEqual(content(self.nodes.path(0, place + "/limit")), self.right("limit"))
             self.assertEqual((storage.counts()["/limit"].open, self.loads(self.nodes) - before), (1, 0))
 
     def test_a_few_bytes_here_and_there_cost_a_few_bytes(self):
-        with nodes_on_model(source, 1, options=up_to_a_mebibyte) as (self.nodes, storage, place):
+        with nodes_on_model(source, 1, options=UP_TO_A_MEBIBYTE) as (self.nodes, storage, place):
             file = os.open(self.nodes.path(0, place + "/wide"), os.O_RDONLY)
             self.addCleanup(os.close, file)
             os.posix_fadvise(file, 0, 0, os.POSIX_FADV_RANDOM)
@@ -113,7 +110,7 @@ class LargeFiles(MountTest):
             self.assertLessEqual(storage.counts()["/wide"].bytes, 2 * 19 * 4096)
 
     def test_readers_of_one_slow_file_on_one_node_share_its_reads(self):
-        with nodes_on_model(source, 1, options=up_to_a_mebibyte) as (self.nodes, storage, place):
+        with nodes_on_model(source, 1, options=UP_TO_A_MEBIBYTE) as (self.nodes, storage, place):
             storage.delay("/large", 100, "read")
             command = ["cksum", self.nodes.path(0, place + "/large")]
             readers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(8)]
@@ -123,7 +120,7 @@ class LargeFiles(MountTest):
             self.assertEqual((count.open, count.bytes_again), (1, 0))
 
     def test_readers_at_several_places_share_one_descriptor(self):
-        with nodes_on_model(source, 1, options=up_to_a_mebibyte) as (self.nodes, storage, place):
+        with nodes_on_model(source, 1, options=UP_TO_A_MEBIBYTE) as (self.nodes, storage, place):
             storage.delay("/wide", 300, "open")
             readers = [subprocess.Popen(["dd", "if=" + self.nodes.path(0, place + "/wide"), "of=/dev/null", "bs=4k",
                                          "count=1", f"skip={n * 2048}"], stderr=subprocess.DEVNULL) for n in range(4)]
@@ -131,7 +128,7 @@ class LargeFiles(MountTest):
             self.assertEqual(storage.counts()["/wide"].open, 1)
 
     def test_bytes_that_changed_while_they_were_read_are_not_given(self):
-        with nodes_on_model(source, 1, options=up_to_a_mebibyte) as (self.nodes, storage, place):
+        with nodes_on_model(source, 1, options=UP_TO_A_MEBIBYTE) as (self.nodes, storage, place):
             path = self.nodes.path(0, place + "/rewritten")
             os.stat(path)
             storage.hang("/rewritten", "read")
@@ -146,7 +143,7 @@ class LargeFiles(MountTest):
             self.assertIn(b"Stale file handle", said[1])
 
     def test_only_so_many_descriptors_are_kept(self):
-        with nodes_on_model(source, 1, options=up_to_a_mebibyte) as (self.nodes, _, place):
+        with nodes_on_model(source, 1, options=UP_TO_A_MEBIBYTE) as (self.nodes, _, place):
             def kept():
                 count = 0
                 for pid in self.nodes.pids("copper_fuse"):
@@ -162,7 +159,7 @@ class LargeFiles(MountTest):
             self.assertTrue(eventually(lambda: kept() == DESCRIPTORS), kept())
 
     def test_an_error_of_storage_reaches_the_reader_and_is_not_remembered(self):
-        with nodes_on_model(source, 1, options=up_to_a_mebibyte) as (self.nodes, storage, place):
+        with nodes_on_model(source, 1, options=UP_TO_A_MEBIBYTE) as (self.nodes, storage, place):
             path = self.nodes.path(0, place + "/large")
             for error, op in ((errno.EIO, "read"), (errno.EACCES, "open")):
                 storage.fail("/large+3" if op == "open" else "/large", errno.errorcode[error], op)
@@ -174,7 +171,7 @@ class LargeFiles(MountTest):
             self.assertEqual(content(path), self.right("large"))
 
     def test_a_reader_that_hangs_can_be_interrupted_and_others_go_on(self):
-        with nodes_on_model(source, 1, options=up_to_a_mebibyte) as (self.nodes, storage, place):
+        with nodes_on_model(source, 1, options=UP_TO_A_MEBIBYTE) as (self.nodes, storage, place):
             at = self.nodes.path(0, place)
             os.listdir(at)
             storage.hang("/large", "read")  # and /large+3: it is a prefix of names
@@ -199,7 +196,7 @@ class Versions(MountTest):
     def setUp(self):
         super().setUp()
         self.source = self.directory()
-        self.nodes = Nodes(2, expiry_ms=300, options=("-M", "1M"))
+        self.nodes = Nodes(2, expiry_ms=300, options=UP_TO_A_MEBIBYTE)
         self.nodes.__enter__()
         self.addCleanup(self.nodes.__exit__, None, None, None)
 

@@ -57,7 +57,7 @@ class LocalTrees(MountTest):
         return found
 
     def test_the_longest_prefix_says_whether_a_tree_is_local(self):
-        with nodes_on_model(source, 2, options=options) as (self.nodes, _, place):
+        with nodes_on_model(source, 2, options_of=options) as (self.nodes, _, place):
             for node, names_first in ((0, True), (1, False)):
                 at = self.nodes.path(node, place)
                 if names_first:  # looked up one by one, before the listing is known
@@ -80,7 +80,7 @@ class LocalTrees(MountTest):
                 self.assertEqual(outcome(os.stat, at + "/nowhere"), "ENOENT")
 
     def test_of_a_local_tree_storage_is_asked_nothing_through_the_mount(self):
-        with nodes_on_model(source, 2, options=lambda place: ("--local", place + "/own")) as (self.nodes, storage, place):
+        with nodes_on_model(source, 2, options_of=lambda place: ("--local", place + "/own")) as (self.nodes, storage, place):
             for node in range(2):
                 self.assertEqual(os.listdir(self.nodes.path(node, place)).count("own"), 1)
                 self.assertTrue(os.path.islink(self.nodes.path(node, place + "/own")))
@@ -89,7 +89,7 @@ class LocalTrees(MountTest):
             self.assertEqual(counts["/"].opendir, 1)
 
     def test_a_shared_tree_is_read_once_for_all_nodes(self):
-        with nodes_on_model(source, 2, options=options) as (self.nodes, storage, place):
+        with nodes_on_model(source, 2, options_of=options) as (self.nodes, storage, place):
             for node in range(2):
                 with open(self.nodes.path(node, place + "/own/way/shared/file"), "rb") as file:
                     file.read()
@@ -111,7 +111,7 @@ class LocalTrees(MountTest):
                 self.assertTrue(stat.S_ISDIR(os.lstat(self.nodes.path(node, "/sys")).st_mode))
 
     def test_find_and_tar_are_content(self):
-        with nodes_on_model(source, 2, options=options) as (self.nodes, _, place):
+        with nodes_on_model(source, 2, options_of=options) as (self.nodes, _, place):
             links = {"/nowhere", "/own/file", "/own/wayside", "/own/way/file", "/own/way/link", "/own/way/shared/own"}
             for node in range(2):
                 at = self.nodes.path(node, place)
