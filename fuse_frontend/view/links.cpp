@@ -35,7 +35,9 @@ std::string Links::text(const std::string& target) const {
 
 Attributes Links::attributes(const Entry& entry) const {
   auto attributes = entry.attributes;
-  if (S_ISLNK(attributes.mode) && leads_out(entry.target)) attributes.size = text(entry.target).size();
+  if (map_ && S_ISLNK(attributes.mode)) {
+    if (const auto shown = text(entry.target); shown != entry.target) attributes.size = shown.size();
+  }
   return attributes;
 }
 
