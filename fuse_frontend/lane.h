@@ -24,7 +24,9 @@
 #include "fuse_frontend/rank/questions.h"
 #include "fuse_frontend/recorder.h"
 #include "fuse_frontend/replies/control_replies.h"
+#include "fuse_frontend/view/held_blocks.h"
 #include "fuse_frontend/view/inodes.h"
+#include "fuse_frontend/view/links.h"
 #include "fuse_frontend/view/view.h"
 #include "service/segment/segment.h"
 
@@ -37,6 +39,9 @@ struct Shared {
   int device;  // /dev/fuse, non-blocking
   Inodes& inodes;
   View& view;
+  const Links& links;
+  HeldBlocks& held_blocks;
+  LargeFiles& large_files;
   Notifier& notifier;
   ControlReplies& control;
   std::shared_ptr<spdlog::logger> log;

@@ -26,7 +26,13 @@ int launch(int argc, char** argv) {
   auto segment = Segment::attach(options.run_dir / fmt::format("node{}", options.node), segment_patience);
   block_signals();
   mountpoint.mount();
-  return keep_mounted(segment, mountpoint, log, recorder ? &*recorder : nullptr);
+  return keep_mounted(segment, mountpoint,
+                      {.mount = mountpoint.path(),
+                       .device = mountpoint.device(),
+                       .local = options.local,
+                       .map_links = options.map_links,
+                       .recorder = recorder ? &*recorder : nullptr},
+                      log);
 }
 
 }  // namespace

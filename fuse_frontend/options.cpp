@@ -3,6 +3,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include "service/local_options.h"
+
 namespace copper {
 
 FrontEndOptions parse_options(int argc, char** argv) {
@@ -16,6 +18,9 @@ FrontEndOptions parse_options(int argc, char** argv) {
       ->check(CLI::Range(0, 1 << 20));
   app.add_option("--mount", options.mount, "Directory to mount on")->required();
   app.add_option("--record", options.record, "Write what the mount is asked to this file, as a trace");
+  app.add_flag("--map-links", options.map_links,
+               "Links with absolute targets lead on below the mount, but for those to local trees");
+  add_local_options(app, options.local);
   add_process_options(app, options.process);
   parse_or_exit(app, argc, argv);
   for (auto* path : {&options.run_dir, &options.mount, &options.record, &options.process.log_dir}) {

@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "service/process.h"
+#include "service/storage/source_tree.h"
 
 namespace copper {
 
@@ -12,6 +13,8 @@ struct FrontEndOptions {
   std::filesystem::path run_dir;
   std::uint32_t node = 0;
   std::filesystem::path mount;
+  LocalTrees local;
+  bool map_links = false;
   std::filesystem::path record;  // the trace to write; empty: none
   ProcessOptions process;
 };

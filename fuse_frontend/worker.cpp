@@ -25,7 +25,10 @@ namespace copper {
 namespace {
 
 constexpr std::size_t direct_threads = 4;
-constexpr std::size_t listings_share = 8;  // listings hold at most this part of the arena
+constexpr std::uint32_t read_ahead_kb = limits::block_bytes / 1024;
+constexpr std::size_t listings_share = 8;      // listings hold at most this part of the arena,
+constexpr std::size_t held_blocks_share = 16;  // blocks read in part this one,
+constexpr std::size_t held_blocks_bytes = 16 * limits::block_bytes;  // and no more
 
 class Threads final : public Lanes {
  public:
@@ -74,11 +77,20 @@ bool initialize(Session& session, int device, segment::RequestSlot& slot) {
   return false;
 }
 
-// The kernel reads ahead 128 KiB whatever INIT says; root may ask for whole blocks.
-void raise_read_ahead(const std::string& device, spdlog::logger& log) {
-  std::ofstream file("/sys/class/bdi/" + device + "/read_ahead_kb");
-  file << limits::block_bytes / 1024 << std::flush;
-  if (!file) log.debug("read-ahead stays at the kernel's default");
+// The kernel reads ahead 128 KiB whatever INIT says; who may write to /sys may ask for more. Returns what is
+// in force, in KiB; 0: not known.
+std::uint32_t raise_read_ahead(const std::string& device, spdlog::logger& log) {
+  const auto name = "/sys/class/bdi/" + device + "/read_ahead_kb";
+  std::ofstream(name) << read_ahead_kb << std::flush;
+  std::uint32_t in_force = 0;
+  std::ifstream(name) >> in_force;
+  if (in_force == read_ahead_kb) {
+    log.info("the kernel reads ahead {} KiB", in_force);
+  } else {
+    log.info("the kernel reads ahead {} KiB, not {}: {} cannot be written here", in_force, read_ahead_kb,
+             name);
+  }
+  return in_force;
 }
 
 bool serve(Segment& segment, int device, const WorkerOptions& options,
@@ -91,12 +103,16 @@ bool serve(Segment& segment, int device, const WorkerOptions& options,
   Threads lanes;
   Session session(device, lanes);
   if (!initialize(session, device, segment.slots().front())) return false;
-  raise_read_ahead(options.device, *log);
+  header.read_ahead_kb.store(raise_read_ahead(options.device, *log), std::memory_order_relaxed);
   Inodes inodes(segment);
   View view(segment.arena().size() / listings_share);
+  const Links links(options.mount, options.local, options.map_links);
+  HeldBlocks held_blocks(std::min(segment.arena().size() / held_blocks_share, held_blocks_bytes));
+  LargeFiles large_files(header);
   Notifier notifier(session.get(), header);
   ControlReplies control;
-  const Shared shared{segment, session.get(), device, inodes, view, notifier, control, log, options.recorder};
+  const Shared shared{segment,     session.get(), device,   inodes,  view, links,
+                      held_blocks, large_files,   notifier, control, log,  options.recorder};
   header.mount_state.store(static_cast<std::uint32_t>(segment::MountState::mounted),
                            std::memory_order_release);
   log->info("worker {} serves {} with {} lane(s)", generation, options.mount, header.lanes);
@@ -109,7 +125,8 @@ bool serve(Segment& segment, int device, const WorkerOptions& options,
       Lane lane(shared, {.lane = number,
                          .generation = generation,
                          .direct = {.threads = std::max<std::size_t>(1, direct_threads / header.lanes),
-                                    .mount = options.mount}});
+                                    .mount = options.mount,
+                                    .local = options.local}});
       lanes.add(pthread_self(), &lane);
       known.arrive_and_wait();
       lane.run();

@@ -9,12 +9,15 @@
 
 #include "fuse_frontend/recorder.h"
 #include "service/segment/segment.h"
+#include "service/storage/source_tree.h"
 
 namespace copper {
 
 struct WorkerOptions {
   std::string mount;
   std::string device;  // of the mount: "major:minor", for its read-ahead
+  LocalTrees local;
+  bool map_links;
   Recorder* recorder;  // null: nothing is recorded
 };
 

@@ -183,6 +183,7 @@ int serve(const ServiceOptions& options, MpiJob& job, Segment& segment) {
 
   segment.header().freshness_ms.store(static_cast<std::uint64_t>(options.freshness.count()),
                                       std::memory_order_relaxed);
+  segment.header().max_cacheable_bytes.store(options.max_cacheable_bytes, std::memory_order_relaxed);
 
   Arena arena(segment);
   const Topology topology(job.size(), options.fanouts, options.trees);
@@ -195,8 +196,9 @@ int serve(const ServiceOptions& options, MpiJob& job, Segment& segment) {
   CacheMemory memory(arena, node);
   MpiTransport transport(job, topology, memory, node.counters(),
                          [&log](const std::string& line) { log->warn("{}", line); });
-  PosixStorage storage({.freshness = options.freshness, .mounts = copper_mounts(options)}, memory,
-                       [&segment] { segment.ring_service(); });
+  PosixStorage storage(
+      {.freshness = options.freshness, .local = options.local, .mounts = copper_mounts(options)}, memory,
+      [&segment] { segment.ring_service(); });
   RingClients clients(segment, arena, memory, node.counters());
   Engine engine(node, transport, storage, clients, Report(segment, arena, names, started));
   Announcement announcement(job, names, started, options.ready_patience);

@@ -7,7 +7,9 @@
 #include <algorithm>
 #include <fstream>
 #include <iostream>
+#include <optional>
 
+#include "service/local_options.h"
 #include "service/process.h"
 #include "service/segment/layout.h"
 #include "tree/limits.h"
@@ -59,6 +61,7 @@ ServiceOptions parse_options(int argc, char** argv) {
   ServiceOptions options;
   std::uint32_t freshness_ms = 2000;
   std::uint32_t ready_s = 30;
+  std::optional<std::uint64_t> max_cacheable;
   CLI::App app("One rank of Copper's companion job: the node's cache and its place in the trees.",
                "copper_service");
   app.add_flag("--mpi", options.print_mpi, "Print which MPI this is linked to (mpich or openmpi) and exit");
@@ -87,12 +90,17 @@ ServiceOptions parse_options(int argc, char** argv) {
   app.add_option("--cache-bytes", options.cache_bytes, "Memory for cached data on this node")
       ->transform(CLI::AsSizeValue(false))
       ->check(CLI::Range(std::uint64_t{16} << 20, std::uint64_t{1} << 44));
+  app.add_option("-M,--max-cacheable-byte-size", max_cacheable,
+                 "Larger files are read directly by each node (default: those larger than the cache)")
+      ->transform(CLI::AsSizeValue(false))
+      ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{1} << 60));
   app.add_option("--lanes", options.lanes, "Threads of the front end")
       ->check(CLI::Range(1u, segment::lanes_max))
       ->capture_default_str();
   app.add_option("--ready-seconds", ready_s, "How long all mounts may take to answer")
       ->check(CLI::Range(1, 3600))
       ->capture_default_str();
+  add_local_options(app, options.local);
   add_process_options(app, options.process);
   parse_or_exit(app, argc, argv);
   if (!options.process.log_dir.empty())
@@ -108,6 +116,7 @@ ServiceOptions parse_options(int argc, char** argv) {
   options.run_dir = std::filesystem::absolute(options.run_dir);
   if (!options.groups.empty()) options.groups = std::filesystem::absolute(options.groups);
   if (options.cache_bytes == 0) options.cache_bytes = default_cache_bytes(std::max(options.nodes, 1u));
+  options.max_cacheable_bytes = max_cacheable.value_or(options.cache_bytes);
   return options;
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "service/process.h"
+#include "service/storage/source_tree.h"
 #include "tree/sharing.h"
 #include "tree/topology.h"
 
@@ -18,12 +19,14 @@ struct ServiceOptions {
   std::filesystem::path run_dir;
   std::uint32_t nodes = 0;  // 0: one rank per host
   std::string mount;
+  LocalTrees local;
   std::chrono::milliseconds freshness{2000};
   std::uint32_t trees = 1;
   Fanouts fanouts;
   PublishPolicy publish = PublishPolicy::automatic;
   std::filesystem::path groups;   // empty: hosts stand by their names only
   std::uint64_t cache_bytes = 0;  // 0: default_cache_bytes()
+  std::uint64_t max_cacheable_bytes = 0;
   std::uint32_t lanes = 2;
   ProcessOptions process;
   std::chrono::seconds ready_patience{30};

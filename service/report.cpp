@@ -71,6 +71,8 @@ std::string Report::status(const Engine& engine, Instant now) const {
                                {"arena_used", arena_.used()},
                                {"arena_committed", arena_.committed()},
                                {"budget", arena_.budget()}};
+  json["max_cacheable_bytes"] = segment_.header().max_cacheable_bytes.load();
+  json["read_ahead_kb"] = segment_.header().read_ahead_kb.load();
   json["waiting"] = ordered_json::array();
   for (const auto& waiting : node.waiting(now, waiting_shown)) {
     json["waiting"].push_back(

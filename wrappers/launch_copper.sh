@@ -27,6 +27,13 @@ Start Copper: files below / appear, read-only and cached, below the mount direct
   -b, --cores LIST            cores for Copper's processes, e.g. 0-1,4
   -s, --sleep SECONDS         wait this long after Copper is ready (default 0)
       --cache-bytes BYTES     memory for the cache of each node
+      --local PREFIX          a tree that each node has of its own, as /proc, /sys, /dev and /run: the mount has a link
+                              to it; once for each tree
+      --share PREFIX          a tree that is served although it lies in a local one; once for each tree
+      --map-links             links with absolute targets lead on below the mount, but for those to local trees
+  -M, --max-cacheable-byte-size BYTES
+                              each node reads larger files from storage itself, not through the trees; with K, M, G or T
+                              if wanted (default: the size of the cache)
       --record DIR            write what node i's mount is asked, as a trace, to DIR/node<i>.trace
       --ready-seconds S       give up when a node's mount does not answer within S seconds (default 30)
   -h, --help                  this text
@@ -35,10 +42,21 @@ END
 
 # ---- options ----
 nodes=1 mount='' log_base='' freshness='' trees='' level='' type='' cores='' pause=0 cache='' record='' patience=30
-fanout='' bulk_fanout='' publish='' groups=''
+fanout='' bulk_fanout='' publish='' groups='' map_links='' max_cacheable='' local_trees=()
 
 want_number() { # name value low high
   [[ $2 =~ ^[0-9]{1,18}$ ]] && ((10#$2 >= $3 && 10#$2 <= $4)) || refuse "$1 must be a number from $3 to $4, not '$2'"
+}
+
+# The path of a tree as the mount asks for it: the programs look at its form, we at the way to it.
+want_tree() { # name path
+  local above
+  [[ $2 == /?* ]] || refuse "$1 must be an absolute path other than /, not '$2'"
+  [[ $2/ != *//* && $2/ != */./* && $2/ != */../* && $2 != *$'\n'* ]] ||
+    refuse "$1 must be a path without . and .. and a slash at its end, not '$2'"
+  above=$(dirname -- "$2")
+  [[ $(realpath -m -- "$above") == "$above" ]] ||
+    refuse "$1 $2: the way there is through a symbolic link, say $(realpath -m -- "$above")/${2##*/}"
 }
 
 while (($#)); do
@@ -46,14 +64,17 @@ while (($#)); do
   shift
   case $option in
     -h | --help) usage && exit 0 ;;
+    --map-links) map_links=1 && continue ;;
     --*=*) set -- "${option#*=}" "$@" && option=${option%%=*} ;;
     -[a-zA-Z]?*) set -- "${option:2}" "$@" && option=${option:0:2} ;;
   esac
   case $option in
-    --nodes | -[vdETltbs] | --mount | --log-dir-base | --md-enoent-ttl-ms | --trees | --log-level | --log-type | --cores | \
-      --sleep | --cache-bytes | --record | --ready-seconds | --fanout | --bulk-fanout | --publish | --groups)
+    --nodes | -[vdETltbsM] | --mount | --log-dir-base | --md-enoent-ttl-ms | --trees | --log-level | --log-type | --cores | \
+      --sleep | --cache-bytes | --record | --ready-seconds | --fanout | --bulk-fanout | --publish | --groups | --local | --share | \
+      --max-cacheable-byte-size)
       (($#)) && [[ -n $1 ]] || refuse "option $option needs a value (see -h)"
       ;;
+    --map-links) refuse "option $option takes no value" ;;
     *) refuse "unknown option $option (see -h)" ;;
   esac
   case $option in
@@ -84,6 +105,11 @@ while (($#)); do
       ;;
     -s | --sleep) want_number "$option" "$1" 0 86400 && pause=$((10#$1)) ;;
     --cache-bytes) want_number "$option" "$1" 16777216 17592186044416 && cache=$1 ;;
+    --local | --share) want_tree "$option" "$1" && local_trees+=("$option" "$1") ;;
+    -M | --max-cacheable-byte-size)
+      [[ $1 =~ ^[0-9]{1,15}[KMGT]?$ ]] || refuse "$option must be a number of bytes, such as 10485760 or 10M, not '$1'"
+      max_cacheable=$1
+      ;;
     --record) record=$1 ;;
     --ready-seconds) want_number "$option" "$1" 1 3600 && patience=$((10#$1)) ;;
   esac
@@ -93,6 +119,14 @@ done
 # ---- what the machine must have ----
 [[ -c /dev/fuse ]] || refuse "there is no /dev/fuse: load the fuse kernel module, or give this container the device"
 (($(id -u) == 0)) || type -P fusermount3 >/dev/null || refuse "fusermount3 was not found: apt install fuse3"
+
+for ((i = 0; i < ${#local_trees[@]}; i += 2)); do
+  [[ ${local_trees[i]} == --local ]] || continue
+  for ((j = 0; j < ${#local_trees[@]}; j += 2)); do
+    [[ ${local_trees[j]} == --share && ${local_trees[j + 1]} == "${local_trees[i + 1]}" ]] &&
+      refuse "${local_trees[i + 1]} cannot be both local (--local) and shared (--share)"
+  done
+done
 
 default_parent=/tmp/${USER:-$(id -un)}
 mount=$(mount_path "${mount:-$default_parent/copper}") || exit
@@ -237,12 +271,12 @@ keep() { # name command...
 }
 for ((i = 0; i < nodes; ++i)); do
   keep "copper_fuse.node$i" "$front_end" "${both[@]}" --node "$i" --mount "$(node_mount "$mount" "$nodes" "$i")" \
-    ${record:+--record "$record/node$i.trace"}
+    "${local_trees[@]}" ${map_links:+--map-links} ${record:+--record "$record/node$i.trace"}
 done
 keep copper_service "${launcher[@]}" -n "$nodes" "$service" "${both[@]}" --nodes "$nodes" --mount "$mount" \
   --ready-seconds "$patience" ${freshness:+-E "$freshness"} ${trees:+-T "$trees"} ${cache:+--cache-bytes "$cache"} \
   ${fanout:+--fanout "$fanout"} ${bulk_fanout:+--bulk-fanout "$bulk_fanout"} ${publish:+--publish "$publish"} \
-  ${groups:+--groups "$groups"}
+  ${groups:+--groups "$groups"} ${max_cacheable:+-M "$max_cacheable"} "${local_trees[@]}"
 write_record 2>/dev/null || fail 2 "/dev/shm is full"
 
 # ---- wait for the one line ----

@@ -36,7 +36,7 @@ json list(const json& object, std::string_view name) {
 }
 
 void line(std::string& out, std::string_view name, std::string_view value) {
-  fmt::format_to(std::back_inserter(out), "{:<10}{}\n", name, value);
+  fmt::format_to(std::back_inserter(out), "{:<16}{}\n", name, value);
 }
 
 // "parent 0, children 9 10 11", of one tree.
@@ -113,6 +113,11 @@ std::string status_text(const json& status) {
        fmt::format("{} of {} ({} outcomes, {}; {} committed)", bytes_text(number(cache, "arena_used")),
                    bytes_text(number(cache, "budget")), grouped(number(cache, "outcomes")),
                    bytes_text(number(cache, "store_bytes")), bytes_text(number(cache, "arena_committed"))));
+  line(out, "direct",
+       fmt::format("files larger than {}, from storage", bytes_text(number(status, "max_cacheable_bytes"))));
+  const auto read_ahead = number(status, "read_ahead_kb");
+  line(out, "read-ahead",
+       read_ahead > 0 ? fmt::format("{} of the kernel", bytes_text(read_ahead * 1024)) : "?");
   line(out, "waiting", waiting.empty() ? "nothing" : "");
   for (const auto& one : waiting) {
     fmt::format_to(std::back_inserter(out), "  {:>8} ms  {:>3} waiting on {:<12} {}\n",
@@ -134,12 +139,15 @@ std::string stats_text(const json& stats) {
   out += "Where questions ended\n";
   row(out, "front end, from what it holds", grouped(number(front_end, "fuse_from_view")), "-");
   row(out, "front end, directly from storage", grouped(number(front_end, "fuse_direct")), "-");
+  row(out, "front end, files larger than -M", grouped(number(front_end, "fuse_large_loads")), "-");
   both("the rank's cache", "client_hits");
   both("joined a question under way", "client_joined");
   both("went to the parent rank", "asks_sent");
   row(out, "went to storage", grouped(loads(node)), grouped(loads(job)));
   row(out, "bytes from storage", bytes_text(number(node, "bytes_loaded")),
       bytes_text(number(job, "bytes_loaded")));
+  row(out, "bytes of files larger than -M", bytes_text(number(front_end, "fuse_large_bytes")), "-");
+  row(out, "links out of the view", grouped(number(front_end, "fuse_links_out")), "-");
   out += "Ranks\n";
   for (const auto& [name, meaning] : counter_texts) {
     fmt::format_to(std::back_inserter(out), "  {:<34}{:>16}{:>16}  {}\n", name, grouped(number(node, name)),

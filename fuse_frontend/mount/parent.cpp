@@ -13,7 +13,6 @@
 #include <system_error>
 
 #include "fuse_frontend/view/inodes.h"
-#include "fuse_frontend/worker.h"
 
 namespace copper {
 namespace {
@@ -37,8 +36,8 @@ void start_afresh(Segment& segment) {
   segment.header().parent_pid.store(static_cast<std::uint32_t>(::getpid()));
 }
 
-pid_t start_worker(Segment& segment, const Mountpoint& mountpoint, const std::shared_ptr<spdlog::logger>& log,
-                   Recorder* recorder) {
+pid_t start_worker(Segment& segment, const Mountpoint& mountpoint, const WorkerOptions& options,
+                   const std::shared_ptr<spdlog::logger>& log) {
   log->flush();
   const auto parent = ::getpid();
   const auto worker = ::fork();
@@ -50,8 +49,7 @@ pid_t start_worker(Segment& segment, const Mountpoint& mountpoint, const std::sh
   for (const int signal : {SIGTERM, SIGINT, SIGHUP}) std::signal(signal, SIG_IGN);
   const auto set = watched_signals();
   ::sigprocmask(SIG_UNBLOCK, &set, nullptr);
-  work(segment, mountpoint.fuse_device(),
-       {.mount = mountpoint.path(), .device = mountpoint.device(), .recorder = recorder}, log);
+  work(segment, mountpoint.fuse_device(), options, log);
 }
 
 // The wait status of the worker where it ended; nothing where a signal asks for the end.
@@ -94,10 +92,10 @@ void block_signals() {
   }
 }
 
-int keep_mounted(Segment& segment, Mountpoint& mountpoint, const std::shared_ptr<spdlog::logger>& log,
-                 Recorder* recorder) {
+int keep_mounted(Segment& segment, Mountpoint& mountpoint, const WorkerOptions& options,
+                 const std::shared_ptr<spdlog::logger>& log) {
   start_afresh(segment);
-  const auto worker = start_worker(segment, mountpoint, log, recorder);
+  const auto worker = start_worker(segment, mountpoint, options, log);
   const auto ended = wait_for_end(worker, *log);
   segment.header().mount_state.store(static_cast<std::uint32_t>(segment::MountState::gone));
   mountpoint.unmount();

@@ -7,17 +7,16 @@
 #include <memory>
 
 #include "fuse_frontend/mount/mountpoint.h"
-#include "fuse_frontend/recorder.h"
+#include "fuse_frontend/worker.h"
 #include "service/segment/segment.h"
 
 namespace copper {
 
 // Forks the worker and stays until a signal asks for the end (0), someone else unmounted (0), or the worker
 // died (1). Unmounts, ends the worker, and returns the exit status. Single-threaded, with SIGTERM, SIGINT,
-// SIGHUP and SIGCHLD blocked since before the mount was made (block_signals). `recorder`: null where nothing
-// is recorded.
-int keep_mounted(Segment& segment, Mountpoint& mountpoint, const std::shared_ptr<spdlog::logger>& log,
-                 Recorder* recorder);
+// SIGHUP and SIGCHLD blocked since before the mount was made (block_signals). `options` are the worker's.
+int keep_mounted(Segment& segment, Mountpoint& mountpoint, const WorkerOptions& options,
+                 const std::shared_ptr<spdlog::logger>& log);
 
 void block_signals();
 

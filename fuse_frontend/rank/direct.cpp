@@ -12,6 +12,7 @@ StorageOptions storage_options(const DirectOptions& options) {
   StorageOptions storage;
   storage.freshness = options.freshness;
   storage.threads = options.threads;
+  storage.local = options.local;
   storage.mounts = {options.mount};
   for (const auto& mounted : mounts()) {
     if (mounted.type == copper_type) storage.mounts.push_back(mounted.path);

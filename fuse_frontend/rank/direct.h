@@ -18,6 +18,7 @@ struct DirectOptions {
   std::chrono::milliseconds freshness{0};  // of its answers
   std::size_t threads = 1;
   std::string mount;  // our own; other mounts of ours on this host are found
+  LocalTrees local;
 };
 
 class Direct {

@@ -90,6 +90,16 @@ void Questions::ask_directly(Asked& asked) {
   direct_->read(asked.key_, asked.client_);
 }
 
+void Questions::ask_large(Asked& asked, LargeFiles& files, Range range) {
+  asked.client_ = next_client();
+  asked.where_ = Asked::Where::large_file;
+  waiting_.emplace(asked.client_, &asked);
+  auto held = files.read(asked.key_, range, [this, client = asked.client_](const Result<Bytes>& bytes) {
+    inbox_.leave([this, client, bytes] { settle(client, Answered{.value = bytes}); });
+  });
+  if (held) settle(asked.client_, Answered{.value = std::move(*held)});
+}
+
 void Questions::give_up(Asked& asked) {
   if (waiting_.erase(asked.client_) == 0) return;
   if (asked.where_ == Asked::Where::rank) post(Post{.kind = PostKind::cancel, .client = asked.client_});
@@ -127,7 +137,7 @@ bool Questions::write(const Post& post) {
   record->reserved = 0;
   std::memcpy(record->path.data(), path.data(), path.size());
   posts_.publish();
-  segment_.ring_service();
+  if (post.kind != PostKind::release) segment_.ring_service();  // which nobody waits for
   return true;
 }
 
@@ -185,7 +195,8 @@ void Questions::settle(std::uint64_t client, Answered answered) {
   if (found == waiting_.end()) return;
   auto& asked = *found->second;
   waiting_.erase(found);
-  if (!asked.op_) asked.request_.recording().answered(asked.key_, answered.value);
+  const bool of_the_rank = !asked.op_ && asked.where_ != Asked::Where::large_file;
+  if (of_the_rank) asked.request_.recording().answered(asked.key_, answered.value);
   asked.settle(std::move(answered));
 }
 
@@ -277,6 +288,11 @@ Asked::Asked(Questions& questions, Request& request, Key key, Tag have)
 Asked::Asked(Questions& questions, Request& request, ControlOp op)
     : questions_(questions), request_(request), op_(op) {
   questions_.ask(*this);
+}
+
+Asked::Asked(Questions& questions, Request& request, LargeFiles& files, Key key, Range range)
+    : questions_(questions), request_(request), key_(std::move(key)) {
+  questions_.ask_large(*this, files, range);
 }
 
 Asked::~Asked() { questions_.give_up(*this); }

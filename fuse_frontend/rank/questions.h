@@ -21,6 +21,7 @@
 #include "fuse_frontend/kernel/request.h"
 #include "fuse_frontend/rank/direct.h"
 #include "fuse_frontend/rank/inbox.h"
+#include "fuse_frontend/rank/large_files.h"
 #include "service/segment/ring.h"
 #include "service/segment/segment.h"
 #include "tree/key.h"
@@ -80,6 +81,7 @@ class Questions {
   void ask(Asked& asked);
   void give_up(Asked& asked);
   void ask_directly(Asked& asked);
+  void ask_large(Asked& asked, LargeFiles& files, Range range);
   void settle(std::uint64_t client, Answered answered);
   void take(const segment::CompletionRecord& record, std::vector<Noticed>& notices);
   std::optional<Bytes> leased(const segment::CompletionRecord& record);
@@ -113,6 +115,8 @@ class Asked {
  public:
   Asked(Questions& questions, Request& request, Key key, Tag have = 0);
   Asked(Questions& questions, Request& request, ControlOp op);
+  // A part of a block of a large file, of storage: the answer is just these bytes.
+  Asked(Questions& questions, Request& request, LargeFiles& files, Key key, Range range);
   Asked(const Asked&) = delete;
   ~Asked();
 
@@ -124,7 +128,7 @@ class Asked {
 
  private:
   friend class Questions;
-  enum class Where { nowhere, rank, storage };
+  enum class Where { nowhere, rank, storage, large_file };
 
   void settle(Answered answered);
 

@@ -88,7 +88,8 @@ Task lookup(Lane& lane, Request request, Nodeid parent, std::string name) {
     found.entry->attributes = own->attributes;
     found.entry_until = own->fresh_until;
   }
-  const auto parameter = as_parameter(*inode, found.entry->attributes, timeouts(found, clock_now()));
+  const auto shown = lane.shared().links.attributes(*found.entry);
+  const auto parameter = as_parameter(*inode, shown, timeouts(found, clock_now()));
   if (!request.entry(parameter)) {
     lane.forget(inode->id, 1);
   } else if (found.listed) {
@@ -118,7 +119,7 @@ Task getattr(Lane& lane, Request request, Nodeid id) {
   }
   const auto entry = co_await entry_of(lane, request, *inode);
   if (entry.ok()) {
-    request.attributes(as_stat(entry->attributes), entry->racy ? 0 : job_seconds);
+    request.attributes(as_stat(lane.shared().links.attributes(*entry)), entry->racy ? 0 : job_seconds);
   } else if (entry.error() == Errno{ESTALE}) {
     // Who holds it open goes on with the version that it opened, whatever has become of the name.
     request.attributes(as_stat(inode->attributes), job_seconds);
@@ -135,7 +136,9 @@ Task readlink(Lane& lane, Request request, Nodeid id) {
   }
   const auto entry = co_await entry_of(lane, request, *inode);
   if (entry.ok()) {
-    request.link(entry->target);
+    const auto text = lane.shared().links.text(entry->target);
+    if (lane.shared().links.leads_out(text)) lane.count(segment::FuseCounter::fuse_links_out);
+    request.link(text);
   } else {
     request.error(entry.error());
   }

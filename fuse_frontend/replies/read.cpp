@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <optional>
+#include <span>
 #include <utility>
 
 #include "tree/limits.h"
@@ -16,16 +17,28 @@ using limits::block_bytes;
 // The kernel is told that the version is gone before the reader is, so that the next open meets the new one.
 constexpr auto stale_patience = std::chrono::milliseconds{100};
 
-// The part of block n that the range [from, to) of the file asks for; nothing where the block is not as long
-// as the version says.
-std::optional<iovec> piece(const Bytes& block, std::uint64_t n, std::uint64_t file_bytes, std::uint64_t from,
-                           std::uint64_t to) {
+// The part of block n that the bytes [from, to) of the file lie in.
+Range part_of(std::uint64_t n, std::uint64_t from, std::uint64_t to) {
   const auto start = n * block_bytes;
-  if (block.size() != std::min<std::uint64_t>(block_bytes, file_bytes - start)) return std::nullopt;
-  const auto first = std::max(from, start) - start;
-  const auto last = std::min(to, start + block_bytes) - start;
-  return iovec{const_cast<std::byte*>(block.data()) + first, last - first};
+  return {std::max(from, start) - start, std::min(to, start + block_bytes) - start};
 }
+
+// One of the blocks that a read touches: `whole` is what the tree answers, a large file's part is just that.
+struct Block {
+  Key key;
+  Range part;
+  bool whole = true;
+  std::optional<Asked> asked{};  // nothing: it was held
+  Answered answered{};
+
+  // What was asked for; nothing where the answer is not as long as the version says.
+  std::optional<iovec> piece() const {
+    const auto& bytes = *answered.value;
+    const auto size = part.end - part.begin;
+    if (bytes.size() != (whole ? FileReader::block_size(key) : size)) return std::nullopt;
+    return iovec{const_cast<std::byte*>(bytes.data()) + (whole ? part.begin : 0), size};
+  }
+};
 
 }  // namespace
 
@@ -45,24 +58,42 @@ Task read(Lane& lane, Request request, Nodeid id, std::size_t size, off_t offset
   }
   const auto first = from / block_bytes;
   const auto last = (to - 1) / block_bytes;  // first, or the next
-  const auto key = [&](std::uint64_t n) {
-    return Key::file_block(*path, static_cast<std::uint32_t>(n), inode->version());
-  };
-  Asked asked(lane.questions(), request, key(first));
-  std::optional<Asked> asked_next;
-  if (last > first) asked_next.emplace(lane.questions(), request, key(last));
+  auto& large = lane.shared().large_files;
+  auto& held = lane.shared().held_blocks;
+  const auto now = clock_now();
+  std::array<Block, 2> blocks;
+  const std::span touched(blocks.data(), last - first + 1);
+  for (auto n = first; n <= last; ++n) {
+    auto& block = touched[n - first];
+    block.key = Key::file_block(*path, static_cast<std::uint32_t>(n), inode->version());
+    block.part = part_of(n, from, to);
+    block.whole = !large.holds(file_bytes);
+    if (const auto known = block.whole ? held.find(block.key, now) : std::nullopt) {
+      block.answered = {.value = known->bytes, .fresh_until = known->fresh_until};
+    } else if (block.whole) {
+      block.asked.emplace(lane.questions(), request, block.key);
+    } else {
+      block.asked.emplace(lane.questions(), request, large, block.key, block.part);
+    }
+  }
 
-  std::array<Answered, 2> answers;
   std::array<iovec, 2> pieces;
   std::size_t count = 0;
-  answers[0] = co_await asked;
-  if (asked_next && answers[0].value.ok()) {
-    auto& next = *asked_next;
-    answers[1] = co_await next;
-  }
-  for (auto n = first; n <= last; ++n, ++count) {
-    const auto& value = answers[count].value;
-    const auto part = value.ok() ? piece(*value, n, file_bytes, from, to) : std::nullopt;
+  bool asked_any = false;
+  for (auto& block : touched) {
+    if (block.asked) {
+      auto& asked = *block.asked;
+      block.answered = co_await asked;
+      asked_any = true;
+    }
+    // Where we found the version gone, the tree is asked too: its root looks, and has everyone told.
+    if (!block.whole && !block.answered.value.ok() && block.answered.value.error() == Errno{ESTALE}) {
+      block.whole = true;
+      auto& of_the_tree = block.asked.emplace(lane.questions(), request, block.key);
+      block.answered = co_await of_the_tree;
+    }
+    const auto& value = block.answered.value;
+    const auto part = value.ok() ? block.piece() : std::nullopt;
     if (!part) {
       const auto error = value.ok() ? Errno{EIO} : value.error();
       if (error == Errno{ESTALE}) {
@@ -72,8 +103,10 @@ Task read(Lane& lane, Request request, Nodeid id, std::size_t size, off_t offset
       request.error(error);
       co_return;
     }
-    pieces[count] = *part;
+    pieces[count++] = *part;
+    if (block.whole) held.read(block.key, {*value, block.answered.fresh_until}, part->iov_len);
   }
+  if (!asked_any) lane.count(segment::FuseCounter::fuse_from_view);
   request.bytes({pieces.data(), count});
 }
 

@@ -92,7 +92,7 @@ class Page {
     }
     const auto inode = shared.inodes.found(directory_->id(), text, found.entry->attributes);
     if (!inode.ok()) return std::nullopt;
-    return as_parameter(*inode, found.entry->attributes, timeouts(found, now));
+    return as_parameter(*inode, shared.links.attributes(*found.entry), timeouts(found, now));
   }
 
   Lane& lane_;

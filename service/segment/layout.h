@@ -47,7 +47,8 @@ enum class MountState : std::uint32_t { none = 0, mounted = 1, gone = 2 };
   X(fuse_lookup) X(fuse_forget) X(fuse_getattr) X(fuse_readlink) X(fuse_open) X(fuse_read) \
   X(fuse_opendir) X(fuse_readdir) X(fuse_readdirplus) X(fuse_statfs) X(fuse_ioctl)         \
   X(fuse_interrupt) X(fuse_other) X(fuse_from_view) X(fuse_asked) X(fuse_direct)           \
-  X(fuse_errors) X(fuse_bytes) X(notify_entry) X(notify_inode)
+  X(fuse_errors) X(fuse_bytes) X(fuse_links_out) X(fuse_large_loads)             \
+  X(fuse_large_bytes) X(notify_entry) X(notify_inode)
 // clang-format on
 enum class FuseCounter : std::size_t {
 #define COPPER_FUSE_COUNTER_NAME(name) name,
@@ -71,6 +72,7 @@ struct Header {
   AtomicU32 service_pid;
   AtomicU64 service_alive_ns;      // CLOCK_MONOTONIC of the rank's last turn
   AtomicU64 freshness_ms;          // -E, for what the front end reads without the rank; written by the rank
+  AtomicU64 max_cacheable_bytes;   // -M, likewise
   alignas(64) AtomicU32 doorbell;  // rises with each post; the rank sleeps on it (futex)
   AtomicU32 service_sleeping;      // nonzero: ring it
 
@@ -78,6 +80,7 @@ struct Header {
   AtomicU32 worker_pid;
   AtomicU32 parent_pid;
   AtomicU32 mount_state;            // MountState
+  AtomicU32 read_ahead_kb;          // of the kernel, on the mount; 0: not known
   AtomicU64 inode_bytes_committed;  // of the inode region, from its start
   AtomicU64 inode_generation;       // the last generation given to an inode
   std::array<AtomicU64, fuse_counter_count> fuse_counters;

@@ -71,14 +71,16 @@ Result<Sweep> DirectoryReader::sweep(const std::string& path) {
   Sweep sweep{.directory = own->attributes, .racy = own->racy, .items = std::move(*items)};
   for (auto& item : sweep.items) item.ino = mounts_.shown_inode(device, item.ino);
 
+  const auto as_link = [&path](const std::string& name) {
+    auto link = SourceTree::link_to(join_path(path, name));
+    return Sweep::Item{.name = name, .type = S_IFLNK, .ino = link.attributes.ino, .entry = std::move(link)};
+  };
   std::vector<Sweep::Item> exceptions;
   for (const auto& [name, place] : tree_.exceptions_in(path)) {
     const auto found = std::ranges::find(sweep.items, name, &Sweep::Item::name);
     Sweep::Item item{.name = name, .type = S_IFDIR, .ino = 1, .entry = {}};
     if (place == Place::local_link) {
-      item.entry = SourceTree::link_to(join_path(path, name));
-      item.type = S_IFLNK;
-      item.ino = item.entry->attributes.ino;
+      item = as_link(name);
     } else if (found != sweep.items.end()) {
       item.ino = found->ino;
     } else {
@@ -87,6 +89,11 @@ Result<Sweep> DirectoryReader::sweep(const std::string& path) {
     if (found != sweep.items.end()) sweep.items.erase(found);
     exceptions.push_back(std::move(item));
   }
+  const auto local = std::ranges::partition(sweep.items, [&](const Sweep::Item& item) {
+    return tree_.place(join_path(path, item.name)) != Place::local_name;
+  });
+  for (const auto& item : local) exceptions.push_back(as_link(item.name));
+  sweep.items.erase(local.begin(), local.end());
 
   const bool attributes_ride_along = sweep.items.size() <= limits::attributes_ride_along_entries;
   std::vector<Sweep::Item*> asked;

@@ -39,21 +39,45 @@ std::optional<std::size_t> FileReader::block_size(const Key& key) {
   return static_cast<std::size_t>(std::min<std::uint64_t>(limits::block_bytes, key.version.size - begin));
 }
 
-std::optional<Errno> FileReader::read(const Key& key, std::span<std::byte> room) {
+std::optional<Errno> FileReader::read(const Key& key, std::size_t offset, std::span<std::byte> room) {
   const Key file = file_of(key);
   Open open = kept(file);
   std::optional<Errno> error;
   if (open) {
     error = verify(*open, key.version);
   } else {
-    auto opened = open_now(file);  // and found to be of that version
+    auto opened = this->open(file);  // and found to be of that version
     if (!opened) return opened.error();
     open = std::move(*opened);
   }
-  if (!error) error = read_all(open->fd.get(), room, std::uint64_t{key.block} * limits::block_bytes);
+  if (!error) error = read_all(open->fd.get(), room, std::uint64_t{key.block} * limits::block_bytes + offset);
   if (!error) error = verify(*open, key.version);
   if (error) drop(file);
   return error;
+}
+
+// One opens, whoever wants the same file meanwhile waits for that.
+Result<FileReader::Open> FileReader::open(const Key& file) {
+  std::promise<Result<Open>> promise;
+  std::shared_future<Result<Open>> other;
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto known = index_.find(file); known != index_.end()) return known->second->second;
+    const auto [opening, first] = opening_.try_emplace(file);
+    if (first) {
+      opening->second = promise.get_future().share();
+    } else {
+      other = opening->second;
+    }
+  }
+  if (other.valid()) return other.get();
+  auto opened = open_now(file);
+  {
+    const std::lock_guard lock(mutex_);
+    opening_.erase(file);
+  }
+  promise.set_value(opened);
+  return opened;
 }
 
 Result<FileReader::Open> FileReader::open_now(const Key& file) {

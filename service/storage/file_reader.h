@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <future>
 #include <list>
 #include <memory>
 #include <mutex>
@@ -31,7 +32,9 @@ class FileReader {
 
   // Reads the key's block into `room`, which is as long as the block. The error, or nothing: all of it is
   // there. EINVAL: no regular file (such a one is never opened for reading).
-  std::optional<Errno> read(const Key& key, std::span<std::byte> room);
+  std::optional<Errno> read(const Key& key, std::span<std::byte> room) { return read(key, 0, room); }
+  // Likewise a part of the block, from `offset` in it on.
+  std::optional<Errno> read(const Key& key, std::size_t offset, std::span<std::byte> room);
 
  private:
   struct OpenFile {
@@ -40,6 +43,7 @@ class FileReader {
   };
   using Open = std::shared_ptr<const OpenFile>;
 
+  Result<Open> open(const Key& file);
   Result<Open> open_now(const Key& file);
   Open kept(const Key& file);
   void keep(const Key& file, const Open& open);
@@ -52,6 +56,7 @@ class FileReader {
   using Kept = std::list<std::pair<Key, Open>>;
   Kept kept_;  // most recently used first
   std::unordered_map<Key, Kept::iterator, KeyHash> index_;
+  std::unordered_map<Key, std::shared_future<Result<Open>>, KeyHash> opening_;
 };
 
 }  // namespace copper

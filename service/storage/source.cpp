@@ -44,6 +44,9 @@ std::optional<Found> Source::known(const Key& key) const {
         return answer(encode_entry(SourceTree::link_to(key.path)), std::nullopt, freshness(false));
       }
       return failed(Errno{key.kind == Kind::block ? EINVAL : ENOTDIR});
+    case Place::local_name:  // there or not: storage knows
+      if (key.kind == Kind::entry) break;
+      return failed(Errno{key.kind == Kind::block ? EINVAL : ENOTDIR});
     case Place::shared:
       break;
   }
@@ -99,6 +102,9 @@ Found Source::listing(const Key& key, std::optional<View> previous) {
 Found Source::entry(const Key& key, std::optional<View> previous) {
   const auto entry = entries_.entry(AT_FDCWD, key.path.str());
   if (!entry) return failed(entry.error());
+  if (tree_.place(key.path) == Place::local_name) {
+    return answer(encode_entry(SourceTree::link_to(key.path)), previous, freshness(false));
+  }
   return answer(encode_entry(*entry), previous, freshness(entry->racy));
 }
 

@@ -22,10 +22,10 @@
 namespace copper {
 
 struct StorageOptions {
-  std::chrono::milliseconds freshness{2000};                        // -E
-  std::vector<std::string> local{"/proc", "/sys", "/dev", "/run"};  // shown as symbolic links to themselves
-  std::vector<std::string> mounts{};  // the job's own mount points: ELOOP, never touched
-  std::size_t threads = 64;           // started as needed
+  std::chrono::milliseconds freshness{2000};  // -E
+  LocalTrees local{};                         // shown as symbolic links to themselves
+  std::vector<std::string> mounts{};          // the job's own mount points: ELOOP, never touched
+  std::size_t threads = 64;                   // started as needed
   std::size_t descriptors_kept = 256;
 };
 

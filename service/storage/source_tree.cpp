@@ -26,26 +26,43 @@ bool is_or_below(std::string_view path, std::string_view top) {
 
 std::string_view last_name(std::string_view path) { return path.substr(path.rfind('/') + 1); }
 
+// The length of the longest of the prefixes that holds the path; 0 where none does.
+std::size_t longest(const std::vector<std::string>& prefixes, std::string_view path) {
+  std::size_t length = 0;
+  for (const auto& prefix : prefixes) {
+    if (is_or_below(path, prefix)) length = std::max(length, prefix.size());
+  }
+  return length;
+}
+
 }  // namespace
 
-SourceTree::SourceTree(const std::vector<std::string>& local, const std::vector<std::string>& mounts)
-    : local_(without_slashes(local)), mounts_(without_slashes(mounts)) {}
+SourceTree::SourceTree(const LocalTrees& trees, const std::vector<std::string>& mounts)
+    : local_(without_slashes(trees.local)),
+      share_(without_slashes(trees.share)),
+      mounts_(without_slashes(mounts)) {
+  std::erase_if(local_, [this](const auto& path) { return std::ranges::find(share_, path) != share_.end(); });
+}
+
+// Not on the way to a shared tree either.
+bool SourceTree::is_local(std::string_view path) const {
+  if (longest(local_, path) <= longest(share_, path)) return false;
+  return std::ranges::none_of(share_, [path](const auto& shared) { return is_or_below(shared, path); });
+}
 
 Place SourceTree::place(std::string_view path) const {
-  const auto holds = [path](const std::string& top) { return is_or_below(path, top); };
-  if (std::ranges::any_of(mounts_, holds)) return Place::mount;
-  const auto local = std::ranges::find_if(local_, holds);
-  if (local == local_.end()) return Place::shared;
-  const bool below =
-      std::ranges::any_of(local_, [path, &holds](const auto& top) { return holds(top) && path != top; });
-  return below ? Place::below_local : Place::local_link;
+  if (longest(mounts_, path) > 0) return Place::mount;
+  if (!is_local(path)) return Place::shared;
+  if (is_local(parent_path(path))) return Place::below_local;
+  return std::ranges::find(local_, path) != local_.end() ? Place::local_link : Place::local_name;
 }
 
 std::vector<SourceTree::Exception> SourceTree::exceptions_in(std::string_view directory) const {
   std::vector<Exception> out;
   for (const auto* paths : {&mounts_, &local_}) {
     for (const auto& path : *paths) {
-      if (parent_path(path) == directory) out.push_back({std::string(last_name(path)), place(path)});
+      const auto at = parent_path(path) == directory ? place(path) : Place::shared;
+      if (at != Place::shared) out.push_back({std::string(last_name(path)), at});
     }
   }
   return out;

@@ -57,7 +57,8 @@ class BadInput(MountTest):
         self.refused([STOP, "--frobnicate"], "--frobnicate")
 
     def test_launch_refuses_options_without_their_value(self):
-        for option in ("-v", "-d", "-E", "-l", "-t", "-b", "-s", "--nodes", "--record", "--fanout", "--groups"):
+        for option in ("-v", "-d", "-E", "-l", "-t", "-b", "-s", "--nodes", "--record", "--fanout", "--groups", "--local",
+                       "--share", "-M"):
             self.refused([LAUNCH, option], option)
         self.refused([STOP, "-v"], "-v")
 
@@ -65,11 +66,22 @@ class BadInput(MountTest):
         for option, values in (("--nodes", ("0", "-1", "x", "1000000", "1.5", "")), ("-l", ("6", "-1", "debug")),
                                ("-E", ("-1", "x", "1e3", "99999999999")), ("-t", ("nothing", "files")),
                                ("-b", ("x", "0-", "1,,2", "4095")),
+                               ("-M", ("-1", "x", "1.5M", "1MB", "M", "1P")),
                                ("-T", ("0", "65", "x")), ("-s", ("-1", "x")),
                                ("--fanout", ("0", "65", "x")), ("--bulk-fanout", ("0", "65")),
                                ("--publish", ("some", "")), ("--groups", (self.top + "/absent", self.top))):
             for value in values:
                 self.refused(self.launch(option, value), option)
+
+    def test_launch_refuses_trees_that_cannot_be(self):
+        for option in ("--local", "--share"):
+            for value in ("", "/", "lus", "./lus", "/lus/", "//lus", "/lus//env", "/lus/./env", "/lus/../env", "/lus/.."):
+                self.refused(self.launch(option, value), option)
+            os.symlink(self.top, self.top + "/link")
+            self.refused(self.launch(option, self.top + "/link/x"), option, "symbolic link", f"say {self.top}/x")
+            os.unlink(self.top + "/link")
+        self.refused(self.launch("--local", "/lus", "--share", "/lus"), "/lus", "both")
+        self.refused(self.launch("--map-links=yes"), "--map-links", "no value")
 
     def groups_file(self, text):
         file = os.path.join(self.top, "groups")
@@ -178,6 +190,7 @@ class BadInput(MountTest):
         for option, values in (("--nodes", ("0", "x")), ("-E", ("-1", "x")), ("-l", ("6", "x")), ("-t", ("nowhere",)),
                                ("-T", ("0", "65")), ("--fanout", ("0", "65")), ("--bulk-fanout", ("0", "65")),
                                ("--publish", ("some",)), ("--cache-bytes", ("0", "x")),
+                               ("-M", ("-1", "x")), ("--local", ("lus", "/", "/lus/")), ("--share", ("/lus/../x", "//lus")),
                                ("--lanes", ("0", "9")), ("--ready-seconds", ("x", "-1"))):
             for value in values:
                 self.refused(self.service(option, value), option.lstrip("-"))
@@ -234,9 +247,15 @@ class BadInput(MountTest):
         os.mkdir(self.mount)
         self.refused(self.front_end("--frobnicate"), "--frobnicate")
         self.refused([program("copper_fuse")], "--")
-        for option, values in (("--node", ("x", "-1")), ("-l", ("6", "x")), ("-t", ("nowhere",))):
+        for option, values in (("--node", ("x", "-1")), ("-l", ("6", "x")), ("-t", ("nowhere",)),
+                               ("--local", ("lus", "/")), ("--share", ("/lus/",))):
             for value in values:
                 self.refused([*self.front_end(), option, value], option.lstrip("-"))
+
+    def test_both_programs_refuse_a_tree_that_is_to_be_local_and_shared(self):
+        os.mkdir(self.mount)
+        for command in (self.service(), self.front_end()):
+            self.refused([*command, "--local", "/lus", "--share", "/lus"], "local", "shared")
 
     def test_the_front_end_refuses_a_recording_that_it_cannot_write(self):
         os.mkdir(self.mount)

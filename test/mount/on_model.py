@@ -27,13 +27,16 @@ def newest(directory):
 
 
 @contextlib.contextmanager
-def nodes_on_model(source, count=4, expiry_ms=300_000, settled=False, **options):
-    """settled: the source is known to be old enough (the private directory never is)."""
+def nodes_on_model(source, count=4, expiry_ms=300_000, settled=False, options=(), options_of=lambda place: (),
+                   **more):
+    """settled: the source is known to be old enough (the private directory never is). Options of launch are both those
+    given and those of the place."""
     directory = private_directory()
     try:
         place = os.path.join(directory, "lustre")
         with StorageModel(source, place) as storage:
-            with Nodes(count, expiry_ms=expiry_ms, directory=directory, **options) as nodes:
+            with Nodes(count, expiry_ms=expiry_ms, directory=directory, options=[*options, *options_of(place)],
+                       **more) as nodes:
                 changed = max(0 if settled else newest(source), os.lstat(directory).st_ctime)
                 eventually(lambda: time.time() > changed + RACY_S)
                 # The way to the model: asked by every node now, so that it is not counted later.

@@ -214,8 +214,8 @@ TEST_CASE("local trees are links to themselves, and the job's mounts are not tou
   scratch.write("mount2", "x");
   fs::create_directory(scratch / "local");
   scratch.write("local/file", "x");
-  StorageHarness storage(
-      {.local = {"/proc", scratch.at("local"), scratch.at("elsewhere")}, .mounts = {scratch.at("mount")}});
+  StorageHarness storage({.local = {.local = {"/proc", scratch.at("local"), scratch.at("elsewhere")}},
+                          .mounts = {scratch.at("mount")}});
 
   const auto proc = storage.ask(Key::entry("/proc"));
   REQUIRE(proc.value);

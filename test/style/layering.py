@@ -19,6 +19,7 @@ MAY_INCLUDE = {
         "service/storage",
         "service/refusal.h",
         "service/process.h",
+        "service/local_options.h",
     },
     "wrappers": {
         "wrappers",

@@ -34,6 +34,7 @@ TEST_CASE("status names the parent, the children and what is waited for") {
   const auto text =
       status_text(json::parse(R"({"rank":1,"ranks":4,"host":"node1","trees":2,"fanout":8,"bulk_fanout":2,
     "publish":"auto","parent":[0,null],"children":[[],[2,3]],"bulk_parent":[3,null],"bulk_children":[[0],[2]],"uptime_s":61,"mounted":true,
+    "max_cacheable_bytes":1048576,"read_ahead_kb":1024,
     "cache":{"store_bytes":1024,"outcomes":3,"arena_used":2048,"arena_committed":4096,"budget":1048576},
     "waiting":[{"key":"block 3 of /x","age_ms":1500,"waiters":2,"on":"storage"}]})"));
   CHECK_THAT(text, Contains("1 of 4, on node1"));
@@ -41,6 +42,7 @@ TEST_CASE("status names the parent, the children and what is waited for") {
   CHECK_THAT(text, Contains("the root, children 2 3"));
   CHECK_THAT(text, Contains("parent 3, children 0") && Contains("fan-out 8, of file blocks 2, publish auto"));
   CHECK_THAT(text, Contains("2.0 KiB of 1.0 MiB"));
+  CHECK_THAT(text, Contains("files larger than 1.0 MiB") && Contains("read-ahead      1.0 MiB"));
   CHECK_THAT(text, Contains("1,500 ms") && Contains("storage") && Contains("block 3 of /x"));
   CHECK_THAT(text, Contains("answers") && !Contains("does not answer"));
 }
