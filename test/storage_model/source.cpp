@@ -3,9 +3,12 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/fuse.h>
 #include <sys/statvfs.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <climits>
@@ -45,7 +48,9 @@ FileVersion version_of(int fd) {
 
 }  // namespace
 
-Source::Source(const std::string& directory, Counts& counts, Gate& gate) : counts_(counts), gate_(gate) {
+Source::Source(const std::string& directory, Client client, Counts& counts, Gate& gate,
+               std::function<void()> ready)
+    : client_(client), counts_(counts), gate_(gate), ready_(std::move(ready)) {
   auto root = std::make_shared<Node>();
   root->fd = FileDescriptor(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!root->fd) throw std::system_error(errno, std::generic_category(), directory);
@@ -85,9 +90,9 @@ void Source::forget(fuse_ino_t id, std::uint64_t lookups) {
   nodes_.erase(it);
 }
 
-bool Source::admit(fuse_req_t request, Op op, const std::string& path) {
+bool Source::admit(fuse_req_t request, Op op, const std::string& path, std::uint64_t bytes) {
   counts_.asked(op, path);
-  const int error = gate_.pass(request, op, path);
+  const int error = gate_.pass(request, {client_.number, op, path, bytes});
   if (error != 0) fuse_reply_err(request, error);
   return error == 0;
 }
@@ -95,17 +100,47 @@ bool Source::admit(fuse_req_t request, Op op, const std::string& path) {
 struct Operations {
   static Source& source(fuse_req_t request) { return *static_cast<Source*>(fuse_req_userdata(request)); }
 
+  static void init(void* self, fuse_conn_info* connection) {
+    const auto& source = *static_cast<Source*>(self);
+    if (source.caches()) {
+      // Reads ahead are under way as many at a time as the client may have, not as many as FUSE's default.
+      connection->max_background = 256;
+      connection->congestion_threshold = 256;
+    }
+    source.ready_();
+  }
+
+  // libfuse before 3.16.2 never says that the names of a directory may be asked at the same time, and the
+  // kernel then asks one by one. So it is put into the first reply, the answer to INIT, which comes alone.
+  static ssize_t write_reply(int fd, iovec* pieces, int count, void* self) {
+    if (!static_cast<Source*>(self)->replied_.exchange(true) && count == 2 &&
+        pieces[1].iov_len >= offsetof(fuse_init_out, max_background)) {
+      static_cast<fuse_init_out*>(pieces[1].iov_base)->flags |= FUSE_PARALLEL_DIROPS;
+    }
+    return ::writev(fd, pieces, count);
+  }
+
+  static ssize_t read_request(int fd, void* bytes, std::size_t size, void*) {
+    return ::read(fd, bytes, size);
+  }
+
   static void lookup(fuse_req_t request, fuse_ino_t parent, const char* name) {
     auto& self = source(request);
     const auto directory = self.node(parent);
     const auto path = (directory->path == "/" ? "" : directory->path) + "/" + name;
     if (!self.admit(request, Op::lookup, path)) return;
     FileDescriptor fd(::openat(directory->fd.get(), name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
-    fuse_entry_param entry{};  // timeouts 0: the kernel asks again each time
+    fuse_entry_param entry{};
+    entry.entry_timeout = entry.attr_timeout = self.cache_seconds();
     if (!fd || ::fstatat(fd.get(), "", &entry.attr, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) != 0) {
       const int error = errno;
       if (error == ENOENT) self.counts_.absent(path);
-      fuse_reply_err(request, error);
+      if (error == ENOENT && self.caches()) {
+        entry.ino = 0;  // an absent name, to be remembered
+        fuse_reply_entry(request, &entry);
+      } else {
+        fuse_reply_err(request, error);
+      }
       return;
     }
     entry.ino = self.remember(parent, name, path, std::move(fd), entry.attr);
@@ -130,7 +165,7 @@ struct Operations {
     if (::fstatat(node->fd.get(), "", &st, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) != 0) {
       fuse_reply_err(request, errno);
     } else {
-      fuse_reply_attr(request, &st, 0);
+      fuse_reply_attr(request, &st, self.cache_seconds());
     }
   }
 
@@ -156,7 +191,8 @@ struct Operations {
       fuse_reply_err(request, errno);
       return;
     }
-    info->direct_io = 1;  // each read arrives here, with the bounds it was asked with
+    info->direct_io = !self.caches();  // each read arrives here, with the bounds it was asked with
+    info->keep_cache = self.caches();
     info->fh = reinterpret_cast<std::uint64_t>(file.release());
     if (fuse_reply_open(request, info) != 0) delete reinterpret_cast<OpenFile*>(info->fh);
   }
@@ -164,16 +200,18 @@ struct Operations {
   static void read(fuse_req_t request, fuse_ino_t, std::size_t size, off_t offset, fuse_file_info* info) {
     auto& self = source(request);
     const auto& file = *reinterpret_cast<OpenFile*>(info->fh);
-    if (!self.admit(request, Op::read, file.path)) return;
-    std::vector<char> bytes(size);
     const auto version = version_of(file.fd.get());
+    const auto begin = static_cast<std::uint64_t>(offset);
+    const auto left = std::min(std::uint64_t{size}, version.size - std::min(begin, version.size));
+    if (!self.admit(request, Op::read, file.path, left)) return;
+    std::vector<char> bytes(size);
     const auto got = ::pread(file.fd.get(), bytes.data(), size, offset);
     if (got < 0) {
       fuse_reply_err(request, errno);
       return;
     }
     const auto length = static_cast<std::size_t>(got);
-    self.counts_.handed_over(file.path, version, static_cast<std::uint64_t>(offset), length);
+    self.counts_.handed_over(file.path, version, begin, length);
     fuse_reply_buf(request, bytes.data(), length);
   }
 
@@ -195,6 +233,7 @@ struct Operations {
     }
     (void)fd.release();
     directory->path = node->path;
+    info->cache_readdir = info->keep_cache = self.caches();
     info->fh = reinterpret_cast<std::uint64_t>(directory.release());
     if (fuse_reply_open(request, info) != 0) delete reinterpret_cast<OpenDirectory*>(info->fh);
   }
@@ -249,9 +288,15 @@ struct Operations {
   }
 };
 
+const fuse_custom_io& Source::replies() {
+  static const fuse_custom_io io{Operations::write_reply, Operations::read_request, nullptr, nullptr};
+  return io;
+}
+
 const fuse_lowlevel_ops& Source::operations() {
   static const fuse_lowlevel_ops table = [] {
     fuse_lowlevel_ops ops{};
+    ops.init = Operations::init;
     ops.lookup = Operations::lookup;
     ops.forget = Operations::forget;
     ops.forget_multi = Operations::forget_multi;
