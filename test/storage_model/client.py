@@ -62,14 +62,16 @@ def program():
 
 
 class StorageModel:
-    """Mounted at each mountpoint; storage="lustre-flare" makes it as slow as that, for all together; client_cache_ms lets
+    """Mounted at each mountpoint; storage="lustre-flare" makes it as slow as that, for all together, or `slower`; client_cache_ms lets
     the kernel keep what it has seen for so long (and, where we may, read ahead as far as Copper's mounts do)."""
 
-    def __init__(self, source, *mountpoints, storage=None, client_cache_ms=0, patience=20):
+    def __init__(self, source, *mountpoints, storage=None, slower=1, client_cache_ms=0, patience=20):
         self.source = os.fspath(source)
         self.mountpoints = [os.fspath(point) for point in mountpoints]
         self.mountpoint = self.mountpoints[0]
-        self.options = [*(["--storage", storage] if storage else []), "--client-cache-ms", str(client_cache_ms)]
+        self.options = ["--client-cache-ms", str(client_cache_ms)]
+        if storage:
+            self.options += ["--storage", storage, "--slower", str(slower)]
         self.reads_ahead = client_cache_ms > 0
         self.patience = patience
         self._sockets = tempfile.TemporaryDirectory(prefix="copper-model-")

@@ -37,6 +37,7 @@ struct Options {
   std::vector<std::string> mountpoints;
   std::string control;
   std::string storage;
+  double slower = 1;
   std::uint32_t client_cache_ms = 0;
 };
 
@@ -144,12 +145,21 @@ void wait_for_the_end() {
   ::sigwait(&ending, &signal);
 }
 
-std::optional<simulation::StorageProfile> profile_of(const std::string& text) {
+// The same machine in slow motion.
+simulation::StorageProfile slowed(simulation::StorageProfile profile, double factor) {
+  for (double* const latency : {&profile.metadata_us, &profile.data_us}) *latency *= factor;
+  for (double* const rate :
+       {&profile.metadata_per_s, &profile.reads_per_s, &profile.gb_per_s, &profile.client_gb_per_s})
+    *rate /= factor;
+  return profile;
+}
+
+std::optional<simulation::StorageProfile> profile_of(const std::string& text, double slower) {
   if (text.empty()) return std::nullopt;
   auto profile = simulation::storage_profile(text);
   if (const auto* const wrong = std::get_if<std::string>(&profile))
     throw std::runtime_error("--storage: " + *wrong);
-  return std::get<simulation::StorageProfile>(std::move(profile));
+  return slowed(std::get<simulation::StorageProfile>(profile), slower);
 }
 
 void run(const Options& options, const char* program) {
@@ -158,7 +168,7 @@ void run(const Options& options, const char* program) {
   prepare_signals();
   const auto clients = static_cast<std::uint32_t>(options.mountpoints.size());
   Counts counts;
-  Gate gate(profile_of(options.storage), clients);
+  Gate gate(profile_of(options.storage, options.slower), clients);
   Control control(options.control, counts, gate);
   const FileDescriptor stopped(::eventfd(0, EFD_CLOEXEC));
 
@@ -199,6 +209,9 @@ int main(int argc, char** argv) {
   app.add_option("--control", options.control, "control socket to make")->required();
   app.add_option("--storage", options.storage,
                  "be as fast as this, all clients together: NAME[,key=value,...] as for copper simulate");
+  app.add_option("--slower", options.slower, "so many times slower than it (default 1)")
+      ->check(CLI::PositiveNumber)
+      ->needs("--storage");
   app.add_option(
       "--client-cache-ms", options.client_cache_ms,
       "the kernel keeps names and attributes for so long, and file bytes and listings (default 0: nothing)");

@@ -189,7 +189,7 @@ class StorageModelTest(unittest.TestCase):
 
     def another(self, clients=1, **how):
         """A model with so many mounts, of the same source."""
-        points = [os.path.join(self.directory, f"client{i}") for i in range(clients)]
+        points = [tempfile.mkdtemp(dir=self.directory) for _ in range(clients)]
         storage = StorageModel(self.source, *points, **how)
         self.addCleanup(storage.stop)
         return storage.__enter__()
@@ -207,6 +207,10 @@ class StorageModelTest(unittest.TestCase):
         self.assertGreaterEqual(looked - began, 0.1)
         self.assertGreaterEqual(opened - looked, 0.4)
         self.assertGreaterEqual(read - opened, 0.3)
+        slower = self.another(storage="laptop,metadata_us=100000", slower=3)
+        began = time.monotonic()
+        os.lstat(slower.mountpoint)
+        self.assertGreaterEqual(time.monotonic() - began, 0.3)
 
     def test_latencies_of_one_client_s_operations_overlap(self):
         slow = self.another(storage="laptop,metadata_us=300000,client_operations=32")
