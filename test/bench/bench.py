@@ -87,7 +87,7 @@ def measure(row, column):
             found |= {"storage_operations": counts.questions(), "storage_bytes": counts.total("bytes"),
                       "storage": {op: counts.total(op) for op in OPERATIONS}}
         if said:
-            found["said"] = said[0]
+            found["said"] = said
         return found
     finally:
         column.done()

@@ -148,7 +148,8 @@ class Cold(Modelled):
 
     def launch(self, **how):
         self.storage = self.mount_storage(1, **how)
-        self.nodes = self.stack.enter_context(Nodes(self.count, expiry_ms=A_DAY_MS))
+        # Nodes of one machine share its memory by default; these have some of their own.
+        self.nodes = self.stack.enter_context(Nodes(self.count, expiry_ms=A_DAY_MS, options=["--cache-bytes", str(1 << 30)]))
         self.prefixes = [self.nodes.path(i, self.storage.mountpoint) for i in range(self.count)]
         self.nodes.on_each(lambda i: os.stat(self.prefixes[i]))  # the way to storage is asked for before
         self.storage.reset()

@@ -75,6 +75,12 @@ def bars(result, top):
     return parts, end + 50
 
 
+def round_step(about):
+    """The next of 1, 2, 5, 10, ... of that size."""
+    size = 10 ** math.floor(math.log10(about))
+    return next(size * n for n in (1, 2, 5, 10) if size * n >= about)
+
+
 def lines(result, top):
     """Seconds against nodes, a panel for each row on modelled storage."""
     parts = []
@@ -85,7 +91,7 @@ def lines(result, top):
                   for kind in ("native", "direct", "cold")}
         most = max(value for points in series.values() for _, value in points) * 1.1
         left, right = 70, WIDTH - 160
-        begin, end = top + 26 + PANEL * i, top + PANEL * i + PANEL - 46
+        begin, end = top + 34 + PANEL * i, top + PANEL * i + PANEL - 46
 
         def x(n):
             return left + (right - left) * math.log2(n / counts[0]) / math.log2(counts[-1] / counts[0])
@@ -93,11 +99,12 @@ def lines(result, top):
         def y(value):
             return end - (end - begin) * value / most  # noqa: B023
 
-        parts.append(text(20, begin - 8, f"{row.title}: seconds against nodes that start at once, on modelled "
+        parts.append(text(20, begin - 16, f"{row.title}: seconds against nodes that start at once, on modelled "
                                          f"{result.chosen.storage}", size=14))
-        for k in range(5):
-            value = most * k / 4
-            parts += [line(left, y(value), right, y(value)), text(left - 8, y(value) + 4, f"{value:.1f}", "end", "#666")]
+        step = round_step(most / 4)
+        for k in range(math.floor(most / step) + 1):
+            parts += [line(left, y(k * step), right, y(k * step)),
+                      text(left - 8, y(k * step) + 4, f"{k * step:g}", "end", "#666")]
         parts += [text(x(n), end + 16, n, "middle", "#666") for n in counts]
         for kind, points in series.items():
             if points:

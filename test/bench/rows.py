@@ -116,8 +116,8 @@ def run(row, prefixes):
     try:
         for arguments, environment in commands:
             started.append(subprocess.Popen(
-                arguments, cwd="/", stdin=subprocess.PIPE, stdout=subprocess.PIPE if row.says_seconds else subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
+                arguments, cwd="/", stdin=subprocess.PIPE, stderr=subprocess.PIPE,
+                stdout=subprocess.PIPE if row.says_seconds else subprocess.DEVNULL,
                 env={"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "PYTHONDONTWRITEBYTECODE": "1", **environment}))
         if row.says_seconds:
             for process in started:

@@ -150,9 +150,9 @@ class Result:
         all_of_them = self.targets()
         missed = [f"{what}: {ratio.value:.2f}, {ratio.bound}" for what, ratio in all_of_them if not ratio.met]
         said = {line for row in self.rows for cell in self.runs[row.name].values() for run in cell
-                for line in [run.get("said")] if line and not line.startswith("0 ")}
+                for line in run.get("said", [])}
         lines = [f"targets met: {len(all_of_them) - len(missed)} of {len(all_of_them)}", *missed,
-                 *(f"replay: {line} of what the trace reads" for line in sorted(said))]
+                 *(f"replay: {line}" for line in sorted(said))]
         return "\n".join(lines)
 
     def as_json(self):

@@ -141,11 +141,16 @@ class Replay {
       if (request.think.count() > 0)
         std::this_thread::sleep_for(std::chrono::nanoseconds(
             static_cast<long>(static_cast<double>(request.think.count()) * think_scale_)));
-      if (!ask(request)) ++missing_;
+      errno = 0;
+      if (!ask(request) && missing_++ == 0)
+        first_missing_ = trace_.paths[request.path] + ": " + std::generic_category().message(errno);
     }
   }
 
-  std::size_t missing() const { return missing_; }
+  // Empty where nothing was missing.
+  std::string missing() const {
+    return missing_ == 0 ? "" : fmt::format("{} not to be had, first {}", missing_, first_missing_);
+  }
 
  private:
   bool ask(const TraceRequest& request) {
@@ -199,6 +204,7 @@ class Replay {
   std::unordered_map<std::uint32_t, FileDescriptor>
       files_;  // by number of the path; empty: it could not be opened
   std::size_t missing_ = 0;
+  std::string first_missing_;
 };
 
 // ---- the start ----
@@ -250,7 +256,7 @@ int main(int argc, char** argv) {
     if (kind == "replay") {
       Replay replayed(trace, path == "/" ? "" : path, think_scale);
       measure([&] { replayed.run(); });
-      fmt::print("{} missing\n", replayed.missing());
+      fmt::print("{}\n", replayed.missing());
     }
   } catch (const std::exception& error) {
     fmt::print(stderr, "bench_workload: {}\n", error.what());

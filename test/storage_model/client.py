@@ -62,8 +62,9 @@ def program():
 
 
 class StorageModel:
-    """Mounted at each mountpoint; storage="lustre-flare" makes it as slow as that, for all together, or `slower`; client_cache_ms lets
-    the kernel keep what it has seen for so long (and, where we may, read ahead as far as Copper's mounts do)."""
+    """Mounted at each mountpoint; storage="lustre-flare" makes it as slow as that, for all together, or `slower` still;
+    client_cache_ms lets the kernel keep what it has seen for so long (and, as root, read ahead as far as Copper's mounts
+    do)."""
 
     def __init__(self, source, *mountpoints, storage=None, slower=1, client_cache_ms=0, patience=20):
         self.source = os.fspath(source)

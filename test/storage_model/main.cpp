@@ -13,6 +13,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <deque>
 #include <exception>
 #include <functional>
 #include <memory>
@@ -70,12 +71,10 @@ constexpr int wake_signal = SIGUSR1;
 // One mountpoint, served from construction to destruction; `ended` is called where it ends before that.
 class Mount {
  public:
-  Mount(const std::string& mountpoint, std::unique_ptr<Source> source, const char* program,
-        std::function<void()> ended)
-      : source_(std::move(source)) {
+  Mount(const std::string& mountpoint, Client& client, const char* program, std::function<void()> ended) {
     Arguments arguments(program);
     session_.reset(
-        fuse_session_new(&arguments.args, &Source::operations(), sizeof(fuse_lowlevel_ops), source_.get()));
+        fuse_session_new(&arguments.args, &Source::operations(), sizeof(fuse_lowlevel_ops), &client));
     if (!session_) throw std::runtime_error("no FUSE session");
     if (fuse_session_mount(session_.get(), mountpoint.c_str()) != 0) {
       throw std::runtime_error("cannot mount at " + mountpoint);
@@ -115,7 +114,6 @@ class Mount {
     fuse_session_loop_mt(session_.get(), config.get());
   }
 
-  std::unique_ptr<Source> source_;
   std::unique_ptr<fuse_session, Destroy> session_;
   std::atomic<bool> served_ = false;
   std::jthread loop_;
@@ -182,12 +180,13 @@ void run(const Options& options, const char* program) {
   const auto ended = [&serving] {
     if (--serving == 0) ::kill(::getpid(), SIGTERM);
   };
+  Source source(options.source, counts, gate);
+  std::deque<Client> clients_mounted;  // which stay where they are
   std::vector<std::unique_ptr<Mount>> mounts;
   for (std::uint32_t i = 0; i < clients; ++i) {
-    const Client client{i, std::chrono::milliseconds(options.client_cache_ms)};
-    mounts.push_back(std::make_unique<Mount>(
-        options.mountpoints[i], std::make_unique<Source>(options.source, client, counts, gate, ready),
-        program, ended));
+    auto& client =
+        clients_mounted.emplace_back(source, i, std::chrono::milliseconds(options.client_cache_ms), ready);
+    mounts.push_back(std::make_unique<Mount>(options.mountpoints[i], client, program, ended));
   }
   std::jthread controlling([&] { control.run(stopped.get()); });
   wait_for_the_end();

@@ -46,11 +46,11 @@ FileVersion version_of(int fd) {
           std::int64_t{st.st_mtim.tv_sec} * 1'000'000'000 + st.st_mtim.tv_nsec};
 }
 
+Client& client_of(fuse_req_t request) { return *static_cast<Client*>(fuse_req_userdata(request)); }
+
 }  // namespace
 
-Source::Source(const std::string& directory, Client client, Counts& counts, Gate& gate,
-               std::function<void()> ready)
-    : client_(client), counts_(counts), gate_(gate), ready_(std::move(ready)) {
+Source::Source(const std::string& directory, Counts& counts, Gate& gate) : counts_(counts), gate_(gate) {
   auto root = std::make_shared<Node>();
   root->fd = FileDescriptor(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!root->fd) throw std::system_error(errno, std::generic_category(), directory);
@@ -92,28 +92,28 @@ void Source::forget(fuse_ino_t id, std::uint64_t lookups) {
 
 bool Source::admit(fuse_req_t request, Op op, const std::string& path, std::uint64_t bytes) {
   counts_.asked(op, path);
-  const int error = gate_.pass(request, {client_.number, op, path, bytes});
+  const int error = gate_.pass(request, {client_of(request).number, op, path, bytes});
   if (error != 0) fuse_reply_err(request, error);
   return error == 0;
 }
 
 struct Operations {
-  static Source& source(fuse_req_t request) { return *static_cast<Source*>(fuse_req_userdata(request)); }
+  static Source& source(fuse_req_t request) { return client_of(request).source; }
 
   static void init(void* self, fuse_conn_info* connection) {
-    const auto& source = *static_cast<Source*>(self);
-    if (source.caches()) {
+    const auto& client = *static_cast<Client*>(self);
+    if (client.caches()) {
       // Reads ahead are under way as many at a time as the client may have, not as many as FUSE's default.
       connection->max_background = 256;
       connection->congestion_threshold = 256;
     }
-    source.ready_();
+    client.ready();
   }
 
   // libfuse before 3.16.2 never says that the names of a directory may be asked at the same time, and the
   // kernel then asks one by one. So it is put into the first reply, the answer to INIT, which comes alone.
   static ssize_t write_reply(int fd, iovec* pieces, int count, void* self) {
-    if (!static_cast<Source*>(self)->replied_.exchange(true) && count == 2 &&
+    if (!static_cast<Client*>(self)->replied.exchange(true) && count == 2 &&
         pieces[1].iov_len >= offsetof(fuse_init_out, max_background)) {
       static_cast<fuse_init_out*>(pieces[1].iov_base)->flags |= FUSE_PARALLEL_DIROPS;
     }
@@ -131,11 +131,11 @@ struct Operations {
     if (!self.admit(request, Op::lookup, path)) return;
     FileDescriptor fd(::openat(directory->fd.get(), name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
     fuse_entry_param entry{};
-    entry.entry_timeout = entry.attr_timeout = self.cache_seconds();
+    entry.entry_timeout = entry.attr_timeout = client_of(request).cache_seconds();
     if (!fd || ::fstatat(fd.get(), "", &entry.attr, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) != 0) {
       const int error = errno;
       if (error == ENOENT) self.counts_.absent(path);
-      if (error == ENOENT && self.caches()) {
+      if (error == ENOENT && client_of(request).caches()) {
         entry.ino = 0;  // an absent name, to be remembered
         fuse_reply_entry(request, &entry);
       } else {
@@ -165,7 +165,7 @@ struct Operations {
     if (::fstatat(node->fd.get(), "", &st, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) != 0) {
       fuse_reply_err(request, errno);
     } else {
-      fuse_reply_attr(request, &st, self.cache_seconds());
+      fuse_reply_attr(request, &st, client_of(request).cache_seconds());
     }
   }
 
@@ -191,8 +191,9 @@ struct Operations {
       fuse_reply_err(request, errno);
       return;
     }
-    info->direct_io = !self.caches();  // each read arrives here, with the bounds it was asked with
-    info->keep_cache = self.caches();
+    info->direct_io =
+        !client_of(request).caches();  // each read arrives here, with the bounds it was asked with
+    info->keep_cache = client_of(request).caches();
     info->fh = reinterpret_cast<std::uint64_t>(file.release());
     if (fuse_reply_open(request, info) != 0) delete reinterpret_cast<OpenFile*>(info->fh);
   }
@@ -233,7 +234,7 @@ struct Operations {
     }
     (void)fd.release();
     directory->path = node->path;
-    info->cache_readdir = info->keep_cache = self.caches();
+    info->cache_readdir = info->keep_cache = client_of(request).caches();
     info->fh = reinterpret_cast<std::uint64_t>(directory.release());
     if (fuse_reply_open(request, info) != 0) delete reinterpret_cast<OpenDirectory*>(info->fh);
   }
