@@ -22,8 +22,6 @@
 #include <fstream>
 #include <functional>
 #include <iterator>
-#include <numeric>
-#include <optional>
 #include <random>
 #include <stdexcept>
 #include <string>

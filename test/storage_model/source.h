@@ -67,8 +67,8 @@ struct Client {
   const std::uint32_t number;
   const std::chrono::milliseconds cache;  // for so long its kernel keeps names, absent ones too, and
                                           // attributes; 0: nothing, else file bytes and listings as well
-  const std::function<void()> ready;  // called by a worker when the mount answers
-  std::atomic<bool> replied = false;  // has answered the kernel's first request
+  const std::function<void()> ready;      // called by a worker when the mount answers
+  std::atomic<bool> replied = false;      // has answered the kernel's first request
 
   bool caches() const { return cache.count() > 0; }
   double cache_seconds() const { return std::chrono::duration<double>(cache).count(); }
