@@ -5,6 +5,7 @@ storage directly: see README.md. All columns of a row in one round, round after 
 import argparse
 import json
 import os
+import shutil
 import sys
 import time
 
@@ -44,6 +45,10 @@ def options():
         if unknown:
             parser.error(f"no column is called {', '.join(sorted(unknown))}")
         kinds = [kind for kind in kinds if kind in chosen.columns.split(",")]
+    missing = [program for program in ("mksquashfs", "squashfuse_ll") if not shutil.which(program)]
+    if chosen.squashfuse and missing:
+        print(f"SKIPPED: --squashfuse: {' and '.join(missing)} not installed (apt install squashfs-tools squashfuse)")
+        chosen.squashfuse = False
     chosen.kinds = kinds + ["tmpfs"] * chosen.tmpfs + ["squashfuse"] * chosen.squashfuse
     return parser, chosen
 
@@ -106,7 +111,7 @@ def main():
     every = chosen_rows(parser, chosen, rows.rows(prepared, scale, chosen.slower))
 
     runs = {row.name: {cell: [] for cell in cells(row, chosen.kinds, chosen.nodes)} for row in every}
-    with columns.Columns(chosen.work, {"storage": chosen.storage, "slower": chosen.slower}) as opened:
+    with columns.Columns(prepared, {"storage": chosen.storage, "slower": chosen.slower}) as opened:
         for number in range(chosen.rounds):
             for row in every:
                 for kind, count in runs[row.name]:

@@ -230,7 +230,8 @@ class Columns:
     """Opens columns by kind and number of nodes, and ends what they started."""
 
     def __init__(self, directory, settings):
-        self.directory, self.settings = directory, settings
+        self.directory = directory  # of the inputs; squashfs images come beside them
+        self.settings = settings
         self.stack = contextlib.ExitStack()
         self.node = None
         self.opened = {}

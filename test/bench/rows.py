@@ -79,7 +79,7 @@ def rows(inputs, scale, think_scale):
 
     def work(name, title, verb, path, *arguments, **more):
         return Row(name, title, lambda prefix: [workload, verb, (prefix + path) or "/", *map(str, arguments)],
-                   lambda: [os.path.dirname(path)], says_seconds=True, **more)
+                   lambda: [path if os.path.isfile(path) else os.path.dirname(path)], says_seconds=True, **more)
 
     imports = [import_row(package) for package in scale.packages]
     numpy = imports[0]
@@ -87,7 +87,7 @@ def rows(inputs, scale, think_scale):
     fast = {"warm": Target(1.05), "touch": Target(2, gb_per_s=1.5)}
     return [
         *imports,
-        work("libraries", f"dlopen of {scale.libraries} libraries", "libraries", inputs + "/lib", scale.libraries),
+        work("libraries", f"dlopen of {scale.libraries} libraries", "libraries", inputs + "/lib/lib", scale.libraries),
         work("present", f"stat of {scale.files:,} names", "present", inputs + "/files/", scale.files,
              targets={"warm": Target(1.1)}),
         work("absent", f"stat of {scale.files:,} absent names", "absent", inputs + "/files/absent", scale.files,

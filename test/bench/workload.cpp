@@ -98,9 +98,10 @@ Work whole(const std::string& path, std::size_t piece, bool shuffled) {
 
 // ---- shared libraries ----
 
-// As Pynamic does: loads lib0.so, lib1.so, ..., each with the libraries that it needs, and calls into each.
-Work libraries(const std::string& directory, int count) {
-  return [paths = numbered(directory + "/lib", count)] {
+// As Pynamic does: loads BEGIN0.so, BEGIN1.so, ..., each with the libraries that it needs, and calls into
+// each.
+Work libraries(const std::string& begin, int count) {
+  return [paths = numbered(begin, count)] {
     for (std::size_t i = 0; i < paths.size(); ++i) {
       const auto path = paths[i] + ".so";
       void* const library = ::dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL);
@@ -240,7 +241,7 @@ int main(int argc, char** argv) {
   verb("files", "open, read, close of PATH0, PATH1, ...")->add_option("count", count)->required();
   verb("sequential", "reads a file")->add_option("--piece", piece);
   verb("random", "reads a file's pieces in another order")->add_option("--piece", piece);
-  verb("libraries", "dlopen of PATH/lib0.so, ...")->add_option("count", count)->required();
+  verb("libraries", "dlopen of PATH0.so, PATH1.so, ...")->add_option("count", count)->required();
   auto* const replay = verb("replay", "does what a trace says, below PATH");
   replay->add_option("trace", trace)->required();
   replay->add_option("--think-scale", think_scale, "thinks so many times as long");
