@@ -53,14 +53,19 @@ class Account:
         return found
 
     def _questions(self):
-        """Summed over the nodes: requests of the kernel, and of them ioctl (isatty), and loads from storage."""
-        totals = {"fuse": 0, "fuse_ioctl": 0, "loads": 0}
+        """Summed over the nodes: requests of the kernel, and of them ioctl (isatty); questions of the front ends to their
+        ranks, and loads from storage. And what should not happen while it is measured."""
+        totals = {"fuse": 0, "fuse_ioctl": 0, "fuse_asked": 0, "loads": 0, "fuse_direct": 0, "evictions": 0,
+                  "peers_dead": 0}
         for i in range(self.nodes.count):
             stats = self.nodes.stats(i)
             front_end = stats["front_end"]
             totals["fuse"] += sum(n for name, n in front_end.items()
                                   if name.startswith("fuse_") and name not in NOT_REQUESTS)
-            totals["fuse_ioctl"] += front_end["fuse_ioctl"]
+            for name in ("fuse_ioctl", "fuse_asked", "fuse_direct"):
+                totals[name] += front_end[name]
+            for name in ("evictions", "peers_dead"):
+                totals[name] += stats["node"][name]
             totals["loads"] += sum(n for name, n in stats["node"].items()
                                    if name.startswith("loads_") and name not in ("loads_failed", "loads_unchanged"))
         return totals

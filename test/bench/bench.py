@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import sys
 import time
 
@@ -135,4 +136,6 @@ if __name__ == "__main__":
     if not os.path.exists("/dev/fuse"):
         print("SKIPPED, NOTHING MEASURED: there is no /dev/fuse here")
         sys.exit(77)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit(1))  # so that whatever was started is ended
     main()

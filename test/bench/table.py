@@ -106,11 +106,12 @@ class Result:
                 if self.has(row, kind):
                     of = lambda field: self.median(row, kind, field=field)  # noqa: E731
                     lines.append([row.title, {"touch": "first touch"}.get(kind, kind), f"{of('fuse'):,.0f}",
-                                  f"{of('fuse_ioctl'):,.0f}", f"{of('loads'):,.0f}",
+                                  f"{of('fuse_ioctl'):,.0f}", f"{of('fuse_asked'):,.0f}", f"{of('loads'):,.0f}",
                                   *(f"{of(f'copper_{name}_cpu_s'):.2f}" for name in ("fuse", "service")),
                                   *(f"{of(f'copper_{name}_rss_mib'):,.0f} ({of(f'copper_{name}_shared_mib'):,.0f})"
                                     for name in ("fuse", "service")), f"{of('arena_mib'):,.0f}"])
-        return lines and table(["one node", "state", "FUSE requests", "of them ioctl", "storage reads",
+        return lines and table(["one node", "state", "FUSE requests", "of them ioctl", "asked of the rank",
+                                "storage reads",
                                 "CPU s copper_fuse", "copper_service", "RSS MiB (of it shared) copper_fuse",
                                 "copper_service", "cache used, MiB"], lines)
 
