@@ -66,10 +66,10 @@ def bars(result, top):
                 continue
             value, bar = ratios[row.name, kind], y + 2 + 13 * j
             begin_x, end_x = sorted((at(1), at(value)))
+            mark = at(row.targets[kind].ratio) if kind in row.targets else 0
             parts += [f'<rect x="{begin_x:.1f}" y="{bar}" width="{max(1, end_x - begin_x):.1f}" height="11" '
-                      f'fill="{COLOURS[kind]}"/>', text(max(end_x, at(1)) + 6, bar + 10, f"{value:.2f}", size=10)]
-            if kind in row.targets:
-                mark = at(row.targets[kind].ratio)
+                      f'fill="{COLOURS[kind]}"/>', text(max(end_x, mark) + 6, bar + 10, f"{value:.2f}", size=10)]
+            if mark:
                 parts.append(line(mark, bar - 1, mark, bar + 12, "#1e8449", 2))
     parts.append(text(right, end + 30, "green: the target", "end", "#1e8449", 11))
     return parts, end + 50
