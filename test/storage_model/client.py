@@ -62,23 +62,39 @@ def program():
 
 
 class StorageModel:
-    def __init__(self, source, mountpoint, patience=20):
+    """Mounted at each mountpoint; storage="lustre-flare" makes it as slow as that, for all together, or `slower` still;
+    client_cache_ms lets the kernel keep what it has seen for so long (and, as root, read ahead as far as Copper's mounts
+    do)."""
+
+    def __init__(self, source, *mountpoints, storage=None, slower=1, client_cache_ms=0, patience=20):
         self.source = os.fspath(source)
-        self.mountpoint = os.fspath(mountpoint)
+        self.mountpoints = [os.fspath(point) for point in mountpoints]
+        self.mountpoint = self.mountpoints[0]
+        self.options = ["--client-cache-ms", str(client_cache_ms)]
+        if storage:
+            self.options += ["--storage", storage, "--slower", str(slower)]
+        self.reads_ahead = client_cache_ms > 0
         self.patience = patience
         self._sockets = tempfile.TemporaryDirectory(prefix="copper-model-")
         self._control = os.path.join(self._sockets.name, "control")
         self.process = None
 
     def __enter__(self):
-        os.makedirs(self.mountpoint, exist_ok=True)
-        self.process = subprocess.Popen([program(), self.source, self.mountpoint, "--control", self._control],
-                                        stdout=subprocess.PIPE, start_new_session=True)
+        for point in self.mountpoints:
+            os.makedirs(point, exist_ok=True)
+        self.process = subprocess.Popen([program(), self.source, *self.mountpoints, "--control", self._control,
+                                         *self.options], stdout=subprocess.PIPE, start_new_session=True)
         ready, _, _ = select.select([self.process.stdout], [], [], self.patience)
         line = self.process.stdout.readline() if ready else b""
         if line != b"copper_storage_model: ready\n":
             self.stop()
             raise RuntimeError(f"the storage model did not start: {line!r}")
+        if self.reads_ahead and os.geteuid() == 0:
+            for point in self.mountpoints:
+                device = os.lstat(point).st_dev
+                with open(f"/sys/class/bdi/{os.major(device)}:{os.minor(device)}/read_ahead_kb", "w",
+                          encoding="ascii") as file:
+                    file.write("1024")
         return self
 
     def __exit__(self, *_):
@@ -94,9 +110,10 @@ class StorageModel:
                 self.process.kill()
                 self.process.wait()
             self.process.stdout.close()
-            if os.path.ismount(self.mountpoint) or not os.access(self.mountpoint, os.F_OK):
-                command = ["umount", "-l"] if os.geteuid() == 0 else ["fusermount3", "-u", "-z"]
-                subprocess.run([*command, self.mountpoint], check=False)
+            for point in self.mountpoints:
+                if os.path.ismount(point) or not os.access(point, os.F_OK):
+                    command = ["umount", "-l"] if os.geteuid() == 0 else ["fusermount3", "-u", "-z"]
+                    subprocess.run([*command, point], check=False)
             self.process = None
         self._sockets.cleanup()
 

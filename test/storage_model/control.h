@@ -1,10 +1,13 @@
 // The control socket: one line asks, one line of JSON answers, then the connection closes. One thread, run().
 //
 //   counts                        {"counts": {PATH: {"lookup": n, ..., "absent": n, "bytes": n,
-//   "bytes_again": n}}} reset                         forgets the counts delay PREFIX OP MILLISECONDS  OP as
-//   in counts, or "any" fail PREFIX OP ERRNO          ERRNO by name (EIO) hang PREFIX / release requests
-//   below PREFIX wait until released clear                         ends delays, failures and hangs waiting
-//   {"waiting": [PATH, ...]}
+//                                 "bytes_again": n, "blocks": n}}}, over all mounts
+//   reset                         forgets the counts
+//   delay PREFIX OP MILLISECONDS  OP as in counts, or "any"
+//   fail PREFIX OP ERRNO          ERRNO by name (EIO)
+//   hang PREFIX OP / release      requests wait until released
+//   clear                         ends delays, failures and hangs
+//   waiting                       {"waiting": [PATH, ...]}, those that storage's speed keeps waiting too
 //
 // A prefix may hold blanks, no line break. In the answers each byte of a path is one character (\u00XX where
 // it is not printable ASCII). A line that is not understood is answered {"error": "..."}; everything else

@@ -13,20 +13,27 @@ bool Gate::Rule::covers(Op asked, std::string_view path) const {
   return path.starts_with(prefix) && (path.size() == prefix.size() || path[prefix.size()] == '/');
 }
 
-int Gate::pass(fuse_req_t request, Op op, const std::string& path) {
-  using Clock = std::chrono::steady_clock;
+Gate::Gate(const std::optional<simulation::StorageProfile>& speed, std::uint32_t clients) {
+  if (speed) queues_.emplace(*speed, clients);
+}
+
+int Gate::pass(fuse_req_t request, const Question& question) {
+  const auto op = question.op;
+  const auto& path = question.path;
   std::unique_lock lock(mutex_);
+  const auto arrived = Clock::now();
+  const auto answered = served(question, arrived);
   const auto delay = delay_of(op, path);
-  if (!ended_ && (delay.count() > 0 || hangs(op, path))) {
+  if (!ended_ && (answered > arrived || delay.count() > 0 || hangs(op, path))) {
     const auto self = waiters_.insert(waiters_.end(), Waiter{this, path});
     lock.unlock();
     fuse_req_interrupt_func(request, on_interrupt, &*self);
     lock.lock();
-    const auto until = Clock::now() + delay;
     while (!ended_ && !self->interrupted) {
+      const auto until = delay_of(op, path).count() > 0 ? std::max(answered, arrived + delay) : answered;
       if (hangs(op, path)) {
         changed_.wait(lock);
-      } else if (delay_of(op, path).count() > 0 && Clock::now() < until) {
+      } else if (Clock::now() < until) {
         changed_.wait_until(lock, until);
       } else {
         break;
@@ -40,6 +47,14 @@ int Gate::pass(fuse_req_t request, Op op, const std::string& path) {
     if (interrupted) return EINTR;
   }
   return ended_ ? EIO : error_of(op, path);
+}
+
+Gate::Clock::time_point Gate::served(const Question& question, Clock::time_point now) {
+  if (!queues_) return now;
+  const Instant at{std::chrono::duration_cast<Duration>(now.time_since_epoch())};
+  const auto done = question.op == Op::read ? queues_->data(question.client, at, question.bytes)
+                                            : queues_->metadata(question.client, at, 1);
+  return Clock::time_point(std::chrono::duration_cast<Clock::duration>(done.time_since_epoch()));
 }
 
 void Gate::on_interrupt(fuse_req_t, void* waiter) {

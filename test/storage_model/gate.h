@@ -1,7 +1,11 @@
-// What a test makes storage suffer: delays, hangs and failures by path prefix. Every request passes the gate,
-// in its own thread, which waits there; a request that the kernel interrupts (FUSE_INTERRUPT, a killed reader
-// included) leaves the gate at once with EINTR. One mutex guards the rules. A model of storage's speed (a
-// budget of questions and of bytes per second) belongs into pass().
+// What a request must get through: storage's speed, and what a test makes storage suffer (delays, hangs and
+// failures by path prefix). Every request passes the gate, in its own thread, which waits there; a request
+// that the kernel interrupts (FUSE_INTERRUPT, a killed reader included) leaves the gate at once with EINTR.
+// One mutex guards the rules and the queues.
+//
+// Speed: two queues, for metadata and for data, that all mounts share, and what one client may have under way
+// (tree/simulation/machine/storage_queues.h, as in `copper simulate`). A request's time is settled when it
+// arrives, so it does not matter in which order the waiting threads run; the source's own time is part of it.
 #pragma once
 
 #define FUSE_USE_VERSION 312
@@ -17,13 +21,25 @@
 #include <vector>
 
 #include "test/storage_model/counts.h"
+#include "tree/simulation/machine/storage_queues.h"
 
 namespace copper::storage_model {
 
+// What a client asks. The bytes are those of a read, as far as the file goes.
+struct Question {
+  std::uint32_t client = 0;  // the number of its mount
+  Op op = Op::lookup;
+  const std::string& path;
+  std::uint64_t bytes = 0;
+};
+
 class Gate {
  public:
-  // Blocks as long as the rules for `op` on `path` want. 0, or the errno to answer with.
-  int pass(fuse_req_t request, Op op, const std::string& path);
+  // No profile: as fast as the source.
+  Gate(const std::optional<simulation::StorageProfile>& speed, std::uint32_t clients);
+
+  // Blocks until storage would have answered, and as long as the rules want. 0, or the errno to answer with.
+  int pass(fuse_req_t request, const Question& question);
 
   // A prefix stands for itself and for everything below it; "/" for everything. No op: every op.
   void delay(std::string prefix, std::optional<Op> op, std::chrono::milliseconds by);
@@ -36,6 +52,7 @@ class Gate {
   std::vector<std::string> waiting() const;  // the paths of the requests that wait now
 
  private:
+  using Clock = std::chrono::steady_clock;
   struct Rule {
     std::string prefix;
     std::optional<Op> op;
@@ -54,6 +71,7 @@ class Gate {
   };
 
   static void on_interrupt(fuse_req_t request, void* waiter);
+  Clock::time_point served(const Question& question, Clock::time_point now);
   std::chrono::milliseconds delay_of(Op op, std::string_view path) const;
   int error_of(Op op, std::string_view path) const;
   bool hangs(Op op, std::string_view path) const;
@@ -64,6 +82,7 @@ class Gate {
   std::vector<Failure> failures_;
   std::vector<Rule> hangs_;
   std::list<Waiter> waiters_;
+  std::optional<simulation::StorageQueues> queues_;
   bool ended_ = false;
 };
 

@@ -1,56 +1,46 @@
 // copper_storage_model: plays the parallel file system for tests, and counts what it is asked. Foreground;
-// prints "copper_storage_model: ready" when the mount answers; SIGTERM or SIGINT unmount and end it.
+// prints "copper_storage_model: ready" when all mounts answer; SIGTERM or SIGINT unmount and end it, and so
+// does the end of all mounts.
 //
-// Threads: libfuse's workers (a request that waits at the gate holds one), one for the control socket; main
-// waits.
+// Threads: for each mount libfuse's loop and its workers (a request that waits at the gate holds one), one
+// for the control socket; main waits for the signal.
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <atomic>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <deque>
 #include <exception>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <variant>
+#include <vector>
 
 #include "test/storage_model/control.h"
 #include "test/storage_model/counts.h"
 #include "test/storage_model/gate.h"
 #include "test/storage_model/source.h"
+#include "tree/simulation/machine/profile.h"
 
 namespace copper::storage_model {
 namespace {
 
 struct Options {
   std::string source;
-  std::string mountpoint;
+  std::vector<std::string> mountpoints;
   std::string control;
+  std::string storage;
+  double slower = 1;
+  std::uint32_t client_cache_ms = 0;
 };
-
-// For the signal handler, which has no other way to reach them.
-fuse_session* session_to_end = nullptr;
-int stop_fd = -1;
-
-void stop() {
-  const std::uint64_t one = 1;
-  [[maybe_unused]] const auto written = ::write(stop_fd, &one, sizeof(one));
-}
-
-void on_signal(int) {
-  fuse_session_exit(session_to_end);
-  stop();
-}
-
-void catch_signals() {
-  struct sigaction action {};
-  action.sa_handler = on_signal;
-  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) ::sigaction(signal, &action, nullptr);
-  action.sa_handler = SIG_IGN;
-  ::sigaction(SIGPIPE, &action, nullptr);
-}
 
 // A node holds a descriptor.
 void raise_descriptor_limit() {
@@ -60,11 +50,6 @@ void raise_descriptor_limit() {
   if (::setrlimit(RLIMIT_NOFILE, &high) == 0) return;
   limit.rlim_cur = limit.rlim_max;
   ::setrlimit(RLIMIT_NOFILE, &limit);
-}
-
-void say_ready(void*, fuse_conn_info*) {
-  std::puts("copper_storage_model: ready");
-  std::fflush(stdout);
 }
 
 struct Arguments {
@@ -80,43 +65,133 @@ struct Arguments {
   fuse_args args{};
 };
 
+// Only wakes a loop.
+constexpr int wake_signal = SIGUSR1;
+
+// One mountpoint, served from construction to destruction; `ended` is called where it ends before that.
+class Mount {
+ public:
+  Mount(const std::string& mountpoint, Client& client, const char* program, std::function<void()> ended) {
+    Arguments arguments(program);
+    session_.reset(
+        fuse_session_new(&arguments.args, &Source::operations(), sizeof(fuse_lowlevel_ops), &client));
+    if (!session_) throw std::runtime_error("no FUSE session");
+    if (fuse_session_mount(session_.get(), mountpoint.c_str()) != 0) {
+      throw std::runtime_error("cannot mount at " + mountpoint);
+    }
+    if (fuse_session_custom_io(session_.get(), &Source::replies(), fuse_session_fd(session_.get())) != 0) {
+      throw std::runtime_error("libfuse does not let replies through");
+    }
+    loop_ = std::jthread([this, ended = std::move(ended)] {
+      serve();
+      served_ = true;
+      ended();
+    });
+  }
+
+  // libfuse 3.14 looks at the flag only when a signal interrupts its wait, and may just miss one: so it is
+  // woken until it has ended. Nothing may wait at the gate any longer.
+  ~Mount() {
+    fuse_session_exit(session_.get());
+    while (!served_) {
+      ::pthread_kill(loop_.native_handle(), wake_signal);
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    loop_.join();
+    fuse_session_unmount(session_.get());
+  }
+
+ private:
+  struct Destroy {
+    void operator()(fuse_session* session) const { fuse_session_destroy(session); }
+  };
+
+  void serve() {
+    const std::unique_ptr<fuse_loop_config, decltype(&fuse_loop_cfg_destroy)> config(fuse_loop_cfg_create(),
+                                                                                     fuse_loop_cfg_destroy);
+    fuse_loop_cfg_set_max_threads(config.get(), 1024);
+    fuse_loop_cfg_set_idle_threads(config.get(), 16);
+    fuse_session_loop_mt(session_.get(), config.get());
+  }
+
+  std::unique_ptr<fuse_session, Destroy> session_;
+  std::atomic<bool> served_ = false;
+  std::jthread loop_;
+};
+
+// Blocked in every thread: main waits for them.
+sigset_t ending_signals() {
+  sigset_t signals;
+  ::sigemptyset(&signals);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) ::sigaddset(&signals, signal);
+  return signals;
+}
+
+void prepare_signals() {
+  const auto ending = ending_signals();
+  ::pthread_sigmask(SIG_BLOCK, &ending, nullptr);
+  struct sigaction action {};
+  action.sa_handler = SIG_IGN;
+  ::sigaction(SIGPIPE, &action, nullptr);
+  action.sa_handler = [](int) {};
+  ::sigaction(wake_signal, &action, nullptr);
+}
+
+void wait_for_the_end() {
+  const auto ending = ending_signals();
+  int signal = 0;
+  ::sigwait(&ending, &signal);
+}
+
+// The same machine in slow motion.
+simulation::StorageProfile slowed(simulation::StorageProfile profile, double factor) {
+  for (double* const latency : {&profile.metadata_us, &profile.data_us}) *latency *= factor;
+  for (double* const rate :
+       {&profile.metadata_per_s, &profile.reads_per_s, &profile.gb_per_s, &profile.client_gb_per_s})
+    *rate /= factor;
+  return profile;
+}
+
+std::optional<simulation::StorageProfile> profile_of(const std::string& text, double slower) {
+  if (text.empty()) return std::nullopt;
+  auto profile = simulation::storage_profile(text);
+  if (const auto* const wrong = std::get_if<std::string>(&profile))
+    throw std::runtime_error("--storage: " + *wrong);
+  return slowed(std::get<simulation::StorageProfile>(profile), slower);
+}
+
 void run(const Options& options, const char* program) {
   raise_descriptor_limit();
   ::umask(0);
+  prepare_signals();
+  const auto clients = static_cast<std::uint32_t>(options.mountpoints.size());
   Counts counts;
-  Gate gate;
-  Source source(options.source, counts, gate);
+  Gate gate(profile_of(options.storage, options.slower), clients);
   Control control(options.control, counts, gate);
   const FileDescriptor stopped(::eventfd(0, EFD_CLOEXEC));
-  stop_fd = stopped.get();
 
-  Arguments arguments(program);
-  auto operations = Source::operations();
-  operations.init = say_ready;
-  const std::unique_ptr<fuse_session, decltype(&fuse_session_destroy)> session(
-      fuse_session_new(&arguments.args, &operations, sizeof(operations), &source), fuse_session_destroy);
-  if (!session) throw std::runtime_error("no FUSE session");
-  session_to_end = session.get();
-  catch_signals();
-  if (fuse_session_mount(session.get(), options.mountpoint.c_str()) != 0) {
-    throw std::runtime_error("cannot mount at " + options.mountpoint);
+  std::atomic<std::uint32_t> not_ready = clients;
+  std::atomic<std::uint32_t> serving = clients;
+  const auto ready = [&not_ready] {
+    if (--not_ready > 0) return;
+    std::puts("copper_storage_model: ready");
+    std::fflush(stdout);
+  };
+  const auto ended = [&serving] {
+    if (--serving == 0) ::kill(::getpid(), SIGTERM);
+  };
+  Source source(options.source, counts, gate);
+  std::deque<Client> clients_mounted;  // which stay where they are
+  std::vector<std::unique_ptr<Mount>> mounts;
+  for (std::uint32_t i = 0; i < clients; ++i) {
+    auto& client =
+        clients_mounted.emplace_back(source, i, std::chrono::milliseconds(options.client_cache_ms), ready);
+    mounts.push_back(std::make_unique<Mount>(options.mountpoints[i], client, program, ended));
   }
-
-  // The control thread leaves the signals to main, whose wait inside libfuse they must interrupt.
-  sigset_t signals;
-  sigset_t before;
-  ::sigfillset(&signals);
-  ::pthread_sigmask(SIG_BLOCK, &signals, &before);
   std::jthread controlling([&] { control.run(stopped.get()); });
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-
-  const std::unique_ptr<fuse_loop_config, decltype(&fuse_loop_cfg_destroy)> loop(fuse_loop_cfg_create(),
-                                                                                 fuse_loop_cfg_destroy);
-  fuse_loop_cfg_set_max_threads(loop.get(), 1024);
-  fuse_loop_cfg_set_idle_threads(loop.get(), 16);
-  fuse_session_loop_mt(session.get(), loop.get());
-  fuse_session_unmount(session.get());
-  stop();
+  wait_for_the_end();
+  ::eventfd_write(stopped.get(), 1);
+  controlling.join();  // it has ended the gate
 }
 
 }  // namespace
@@ -127,10 +202,18 @@ int main(int argc, char** argv) {
   CLI::App app("A read-only file system over a directory that counts every question.",
                "copper_storage_model");
   app.add_option("source", options.source, "directory to show")->required()->check(CLI::ExistingDirectory);
-  app.add_option("mountpoint", options.mountpoint, "where to show it")
+  app.add_option("mountpoints", options.mountpoints, "where to show it, each a client of its own")
       ->required()
       ->check(CLI::ExistingDirectory);
   app.add_option("--control", options.control, "control socket to make")->required();
+  app.add_option("--storage", options.storage,
+                 "be as fast as this, all clients together: NAME[,key=value,...] as for copper simulate");
+  app.add_option("--slower", options.slower, "so many times slower than it (default 1)")
+      ->check(CLI::PositiveNumber)
+      ->needs("--storage");
+  app.add_option(
+      "--client-cache-ms", options.client_cache_ms,
+      "the kernel keeps names and attributes for so long, and file bytes and listings (default 0: nothing)");
   CLI11_PARSE(app, argc, argv);
   try {
     copper::storage_model::run(options, argv[0]);

@@ -3,9 +3,12 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/fuse.h>
 #include <sys/statvfs.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <climits>
@@ -42,6 +45,8 @@ FileVersion version_of(int fd) {
   return {st.st_ino, static_cast<std::uint64_t>(st.st_size),
           std::int64_t{st.st_mtim.tv_sec} * 1'000'000'000 + st.st_mtim.tv_nsec};
 }
+
+Client& client_of(fuse_req_t request) { return *static_cast<Client*>(fuse_req_userdata(request)); }
 
 }  // namespace
 
@@ -85,15 +90,39 @@ void Source::forget(fuse_ino_t id, std::uint64_t lookups) {
   nodes_.erase(it);
 }
 
-bool Source::admit(fuse_req_t request, Op op, const std::string& path) {
+bool Source::admit(fuse_req_t request, Op op, const std::string& path, std::uint64_t bytes) {
   counts_.asked(op, path);
-  const int error = gate_.pass(request, op, path);
+  const int error = gate_.pass(request, {client_of(request).number, op, path, bytes});
   if (error != 0) fuse_reply_err(request, error);
   return error == 0;
 }
 
 struct Operations {
-  static Source& source(fuse_req_t request) { return *static_cast<Source*>(fuse_req_userdata(request)); }
+  static Source& source(fuse_req_t request) { return client_of(request).source; }
+
+  static void init(void* self, fuse_conn_info* connection) {
+    const auto& client = *static_cast<Client*>(self);
+    if (client.caches()) {
+      // Reads ahead are under way as many at a time as the client may have, not as many as FUSE's default.
+      connection->max_background = 256;
+      connection->congestion_threshold = 256;
+    }
+    client.ready();
+  }
+
+  // libfuse before 3.16.2 never says that the names of a directory may be asked at the same time, and the
+  // kernel then asks one by one. So it is put into the first reply, the answer to INIT, which comes alone.
+  static ssize_t write_reply(int fd, iovec* pieces, int count, void* self) {
+    if (!static_cast<Client*>(self)->replied.exchange(true) && count == 2 &&
+        pieces[1].iov_len >= offsetof(fuse_init_out, max_background)) {
+      static_cast<fuse_init_out*>(pieces[1].iov_base)->flags |= FUSE_PARALLEL_DIROPS;
+    }
+    return ::writev(fd, pieces, count);
+  }
+
+  static ssize_t read_request(int fd, void* bytes, std::size_t size, void*) {
+    return ::read(fd, bytes, size);
+  }
 
   static void lookup(fuse_req_t request, fuse_ino_t parent, const char* name) {
     auto& self = source(request);
@@ -101,11 +130,17 @@ struct Operations {
     const auto path = (directory->path == "/" ? "" : directory->path) + "/" + name;
     if (!self.admit(request, Op::lookup, path)) return;
     FileDescriptor fd(::openat(directory->fd.get(), name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
-    fuse_entry_param entry{};  // timeouts 0: the kernel asks again each time
+    fuse_entry_param entry{};
+    entry.entry_timeout = entry.attr_timeout = client_of(request).cache_seconds();
     if (!fd || ::fstatat(fd.get(), "", &entry.attr, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) != 0) {
       const int error = errno;
       if (error == ENOENT) self.counts_.absent(path);
-      fuse_reply_err(request, error);
+      if (error == ENOENT && client_of(request).caches()) {
+        entry.ino = 0;  // an absent name, to be remembered
+        fuse_reply_entry(request, &entry);
+      } else {
+        fuse_reply_err(request, error);
+      }
       return;
     }
     entry.ino = self.remember(parent, name, path, std::move(fd), entry.attr);
@@ -130,7 +165,7 @@ struct Operations {
     if (::fstatat(node->fd.get(), "", &st, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) != 0) {
       fuse_reply_err(request, errno);
     } else {
-      fuse_reply_attr(request, &st, 0);
+      fuse_reply_attr(request, &st, client_of(request).cache_seconds());
     }
   }
 
@@ -156,7 +191,9 @@ struct Operations {
       fuse_reply_err(request, errno);
       return;
     }
-    info->direct_io = 1;  // each read arrives here, with the bounds it was asked with
+    info->direct_io =
+        !client_of(request).caches();  // each read arrives here, with the bounds it was asked with
+    info->keep_cache = client_of(request).caches();
     info->fh = reinterpret_cast<std::uint64_t>(file.release());
     if (fuse_reply_open(request, info) != 0) delete reinterpret_cast<OpenFile*>(info->fh);
   }
@@ -164,16 +201,18 @@ struct Operations {
   static void read(fuse_req_t request, fuse_ino_t, std::size_t size, off_t offset, fuse_file_info* info) {
     auto& self = source(request);
     const auto& file = *reinterpret_cast<OpenFile*>(info->fh);
-    if (!self.admit(request, Op::read, file.path)) return;
-    std::vector<char> bytes(size);
     const auto version = version_of(file.fd.get());
+    const auto begin = static_cast<std::uint64_t>(offset);
+    const auto left = std::min(std::uint64_t{size}, version.size - std::min(begin, version.size));
+    if (!self.admit(request, Op::read, file.path, left)) return;
+    std::vector<char> bytes(size);
     const auto got = ::pread(file.fd.get(), bytes.data(), size, offset);
     if (got < 0) {
       fuse_reply_err(request, errno);
       return;
     }
     const auto length = static_cast<std::size_t>(got);
-    self.counts_.handed_over(file.path, version, static_cast<std::uint64_t>(offset), length);
+    self.counts_.handed_over(file.path, version, begin, length);
     fuse_reply_buf(request, bytes.data(), length);
   }
 
@@ -195,6 +234,7 @@ struct Operations {
     }
     (void)fd.release();
     directory->path = node->path;
+    info->cache_readdir = info->keep_cache = client_of(request).caches();
     info->fh = reinterpret_cast<std::uint64_t>(directory.release());
     if (fuse_reply_open(request, info) != 0) delete reinterpret_cast<OpenDirectory*>(info->fh);
   }
@@ -249,9 +289,15 @@ struct Operations {
   }
 };
 
+const fuse_custom_io& Source::replies() {
+  static const fuse_custom_io io{Operations::write_reply, Operations::read_request, nullptr, nullptr};
+  return io;
+}
+
 const fuse_lowlevel_ops& Source::operations() {
   static const fuse_lowlevel_ops table = [] {
     fuse_lowlevel_ops ops{};
+    ops.init = Operations::init;
     ops.lookup = Operations::lookup;
     ops.forget = Operations::forget;
     ops.forget_multi = Operations::forget_multi;

@@ -187,6 +187,102 @@ class StorageModelTest(unittest.TestCase):
             self.assertLess(time.monotonic() - began, 1)
             self.assertTrue(eventually(lambda: not self.storage.waiting()))
 
+    def another(self, clients=1, **how):
+        """A model with so many mounts, of the same source."""
+        points = [tempfile.mkdtemp(dir=self.directory) for _ in range(clients)]
+        storage = StorageModel(self.source, *points, **how)
+        self.addCleanup(storage.stop)
+        return storage.__enter__()
+
+    def test_it_is_not_faster_than_its_latency(self):
+        slow = self.another(storage="laptop,metadata_us=100000,data_us=300000")
+        began = time.monotonic()
+        os.lstat(slow.mountpoint)
+        looked = time.monotonic()
+        fd = os.open(os.path.join(slow.mountpoint, "a/b/file"), os.O_RDONLY)  # three names and an open, one by one
+        opened = time.monotonic()
+        os.pread(fd, 10, 0)
+        read = time.monotonic()
+        os.close(fd)
+        self.assertGreaterEqual(looked - began, 0.1)
+        self.assertGreaterEqual(opened - looked, 0.4)
+        self.assertGreaterEqual(read - opened, 0.3)
+        slower = self.another(storage="laptop,metadata_us=100000", slower=3)
+        began = time.monotonic()
+        os.lstat(slower.mountpoint)
+        self.assertGreaterEqual(time.monotonic() - began, 0.3)
+
+    def test_latencies_of_one_client_s_operations_overlap(self):
+        slow = self.another(storage="laptop,metadata_us=300000,client_operations=32")
+        os.lstat(slow.mountpoint)  # else the first of them asks for the root, and the others wait
+        began = time.monotonic()
+        lookers = [threading.Thread(target=os.path.lexists, args=(os.path.join(slow.mountpoint, f"absent{n}"),))
+                   for n in range(30)]
+        for looker in lookers:
+            looker.start()
+        for looker in lookers:
+            looker.join()
+        self.assertLess(time.monotonic() - began, 30 * 0.3 / 2)  # one by one 9 s
+
+    def test_all_mounts_share_one_budget_of_operations(self):
+        for clients in (1, 2, 4):
+            slow = self.another(clients, storage="laptop,metadata_per_s=100,metadata_us=1", client_cache_ms=60_000)
+            slow.reset()
+            began = time.monotonic()
+            self.everywhere(slow, lambda point: [os.path.lexists(f"{point}/absent{n}") for n in range(60 // clients)])
+            seconds = time.monotonic() - began
+            questions = slow.counts().questions()
+            self.assertGreaterEqual(questions, 60)
+            self.assertGreaterEqual(seconds, (questions - clients) / 100, f"{clients} clients")
+            slow.stop()
+
+    def test_all_mounts_share_one_budget_of_bytes(self):
+        self.write("large", b"z" * (8 << 20))
+        slow = self.another(2, storage="laptop,gb_per_s=0.02,client_gb_per_s=10")
+
+        def read(point):
+            with open(os.path.join(point, "large"), "rb", buffering=0) as file:
+                while file.read(1 << 20):
+                    pass
+
+        began = time.monotonic()
+        self.everywhere(slow, read)
+        self.assertGreaterEqual(time.monotonic() - began, (16 << 20) / 0.02e9)  # 0.84 s; one alone 0.42 s
+        self.assertEqual(slow.counts()["/large"].bytes, 16 << 20)
+
+    def everywhere(self, storage, function):
+        threads = [threading.Thread(target=function, args=(point,)) for point in storage.mountpoints]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    def test_a_client_s_cache_answers_what_was_asked_before_and_other_clients_have_their_own(self):
+        storage = self.another(2, client_cache_ms=60_000)
+
+        def ask(point):
+            path = os.path.join(point, "a/b/file")
+            os.stat(path)
+            self.assertFalse(os.path.lexists(os.path.join(point, "a/absent")))
+            os.listdir(os.path.join(point, "a"))
+            with open(path, "rb", buffering=0) as file:
+                self.assertEqual(file.read(), b"x" * 10_000)
+
+        ask(storage.mountpoints[0])
+        storage.reset()
+        os.stat(os.path.join(storage.mountpoints[0], "a/b/file"))
+        self.assertEqual(storage.counts(), {})
+        ask(storage.mountpoints[0])
+        asked = {(path, field) for path, count in storage.counts().items() for field, n in vars(count).items() if n}
+        self.assertEqual(asked, {("/a", "opendir"), ("/a/b/file", "open")}, "an open asks, as on Lustre; nothing else")
+        storage.reset()
+        ask(storage.mountpoints[1])
+        self.assertEqual((storage.counts()["/a/absent"].absent, storage.counts()["/a/b/file"].bytes), (1, 10_000))
+
+    def test_a_storage_that_nobody_knows_is_refused(self):
+        with self.assertRaises(RuntimeError):
+            self.another(storage="lustre-nowhere")
+
     def test_it_ends_cleanly_while_requests_wait(self):
         self.storage.hang("/a/b")
         reader = subprocess.Popen(["cat", self.path("a/b/file")], stderr=subprocess.DEVNULL)
