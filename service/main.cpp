@@ -131,7 +131,10 @@ class WatchLog {
     for (const auto& waiting : node.waiting(now, slow_shown)) {
       if (waiting.age < slow_period) continue;
       log_->warn("{} has been awaited for {} s by {}, from {}", describe(waiting.key), waiting.age / 1s,
-                 waiting.waiters, waiting.on ? fmt::format("rank {}", number(*waiting.on)) : "storage");
+                 waiting.waiters,
+                 waiting.in_line ? "room in the cache"
+                 : waiting.on    ? fmt::format("rank {}", number(*waiting.on))
+                                 : "storage");
     }
   }
 

@@ -79,7 +79,9 @@ std::string Report::status(const Engine& engine, Instant now) const {
         {{"key", describe(waiting.key)},
          {"age_ms", std::chrono::duration_cast<std::chrono::milliseconds>(waiting.age).count()},
          {"waiters", waiting.waiters},
-         {"on", waiting.on ? names_.at(number(*waiting.on)) : "storage"}});
+         {"on", waiting.in_line ? "room in the cache"
+                : waiting.on    ? names_.at(number(*waiting.on))
+                                : "storage"}});
   }
   json["mounted"] =
       segment_.header().mount_state.load() == static_cast<std::uint32_t>(segment::MountState::mounted);

@@ -23,6 +23,8 @@ namespace copper {
   X(loads_entry,         "entries asked of storage")                                           \
   X(loads_block,         "blocks asked of storage")                                            \
   X(loads_filesystem,    "statvfs asked of storage")                                           \
+  X(read_ahead,          "blocks asked for ahead of a reader")                                 \
+  X(waited_for_room,     "questions that waited until others had made room")                   \
   X(loads_unchanged,     "of all loads: renewed, storage said unchanged")                      \
   X(loads_failed,        "of all loads: errors, absent names not counted")                     \
   X(published,           "outcomes told everyone, counted at their roots")                     \
@@ -32,7 +34,7 @@ namespace copper {
   X(asked_again,         "questions to the parent that were sent once more")                   \
   X(publications_held,   "of them held already")                                               \
   X(offers_taken,        "of them offers of file blocks, asked of the bulk parent")            \
-  X(offers_left,         "of them offers left, as too much was on its way already")            \
+  X(offers_left,         "of them offers left: too much on its way, or no room      ")            \
   X(bytes_loaded,        "bytes read from storage (listings and entries as encoded)")          \
   X(bytes_received,      "payload bytes from the parent rank")                                 \
   X(bytes_sent,          "payload bytes to child ranks")                                       \

@@ -91,6 +91,15 @@ inline constexpr std::size_t offers_in_line = 4096;
 inline constexpr std::size_t publications_waiting = 4096;
 inline constexpr std::size_t publication_bytes_waiting = 16 * block_bytes;
 
+// Blocks of files that a rank has under way at a time, asked of a parent or of storage, are at most this part
+// of its memory, and at least so many; further questions wait in line, so that what arrives finds room.
+inline constexpr std::size_t under_way_part = 4;
+inline constexpr std::size_t under_way_min = 2;
+
+// So many blocks are read ahead of a client that has read so many blocks of a file in order.
+inline constexpr std::uint32_t read_ahead_blocks = 4;
+inline constexpr std::uint32_t read_ahead_after = 2;
+
 // Streams of one peer and tree that are looked for to be thrown away; more than that are left where they lie.
 inline constexpr std::size_t streams_lost = 64;
 

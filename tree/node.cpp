@@ -36,13 +36,20 @@ bool ends(const Answer& answer, const Arrival& arrival) {
 }  // namespace
 
 Node::Node(Rank self, const Topology& topology, const NodeOptions& options)
-    : self_(self), topology_(topology), store_(options.store_bytes), sharing_(options.publish) {
+    : self_(self),
+      topology_(topology),
+      store_(options.store_bytes),
+      sharing_(options.publish),
+      blocks_max_(
+          std::max(options.store_bytes / limits::under_way_part / limits::block_bytes / topology.trees(),
+                   limits::under_way_min)) {
   ensure(topology.contains(self), "a node is one of the ranks");
   for (std::uint32_t t = 0; t < topology.trees(); ++t)
     places_.push_back({.parent = topology.parent(self, Tree{t}, Shape::control),
                        .bulk_parent = topology.parent(self, Tree{t}, Shape::bulk),
                        .children = topology.children(self, Tree{t}, Shape::control),
-                       .bulk_children = topology.children(self, Tree{t}, Shape::bulk).size()});
+                       .bulk_children = topology.children(self, Tree{t}, Shape::bulk).size(),
+                       .line = {}});
 }
 
 // ---- asking ----
@@ -51,6 +58,7 @@ void Node::on_ask(Client client, Key key, Tag have, Instant now, Actions& out) {
   counters_.add(Counter::client_asks);
   on_cancel(client);
   ask({client, have}, key, now, out);
+  if (key.kind == Kind::block) read_ahead(key, now, out);
 }
 
 void Node::on_cancel(Client client) {
@@ -120,9 +128,15 @@ void Node::note_given(const Key& key, Ready& ready) {
 // Asks the parent in that tree, or storage where there is none.
 void Node::enquire(const Key& key, Pending& pending, Shape shape, Instant now, Actions& out,
                    std::optional<std::uint64_t> seen) {
-  const auto& place = place_of(key);
-  pending.on = shape == Shape::bulk ? place.bulk_parent : place.parent;
+  auto& place = place_of(key);
   pending.shape = shape;
+  pending.in_line = key.kind == Kind::block && place.blocks_under_way >= blocks_max_;
+  if (pending.in_line) {
+    counters_.add(Counter::waited_for_room);
+    return place.line.push_back(key);
+  }
+  if (key.kind == Kind::block) ++place.blocks_under_way;
+  pending.on = shape == Shape::bulk ? place.bulk_parent : place.parent;
   if (!pending.on) {
     counters_.add(load_counter(key.kind));
     Load load{key, {}};
@@ -142,7 +156,9 @@ void Node::enquire(const Key& key, Pending& pending, Shape shape, Instant now, A
 }
 
 // Who was asked owes nothing more.
-void Node::end_question(Pending& pending) {
+void Node::end_question(const Key& key, Pending& pending) {
+  if (key.kind == Kind::block && !pending.in_line) --place_of(key).blocks_under_way;
+  pending.in_line = false;
   if (pending.on) {
     liveness_.paid(*pending.on);
     if (pending.shape == Shape::bulk) --bulk_questions_;
@@ -225,7 +241,7 @@ void Node::on_message(Rank from, Message message, Instant now, Actions& out) {
     if (good && !ping->answer) out.push_back(Send{from, Ping{.answer = true}});
   }
   if (!good) counters_.add(Counter::messages_refused);
-  take_offers(now, out);
+  serve_line(now, out);
 }
 
 bool Node::on_child_ask(Rank from, Ask& message, Instant now, Actions& out) {
@@ -263,7 +279,7 @@ bool Node::on_answer(Rank from, Answer& answer, Instant now, Actions& out) {
   const bool on_edge = pending->shape == Shape::bulk || answer.damaged;
   // Bytes are as fresh as they were when they began to come.
   const auto fresh_until = pending->arriving ? pending->arriving->fresh_until : after(now, answer.fresh_for);
-  end_question(*pending);
+  end_question(answer.key, *pending);
   Outcome outcome{std::move(answer.value), answer.tag, fresh_until};
   const bool failed = !answer.unchanged && !outcome.value.ok();
   if (failed && on_edge && pending->repeats++ < limits::load_repeats) {
@@ -288,6 +304,7 @@ bool Node::on_answer(Rank from, Answer& answer, Instant now, Actions& out) {
 void Node::on_loaded(Loaded loaded, Instant now, Actions& out) {
   auto* pending = store_.pending(loaded.key);
   ensure(pending != nullptr && at_root(loaded.key), "storage answers what this root asked");
+  end_question(loaded.key, *pending);
 
   Outcome outcome{std::move(loaded.value), loaded.tag, after(now, loaded.fresh_for)};
   if (loaded.unchanged) {
@@ -318,6 +335,7 @@ void Node::on_loaded(Loaded loaded, Instant now, Actions& out) {
                            pending->previous->tag != outcome.tag;
   if (other_bytes || (gone && !gone_lately(loaded.key, now))) expire(loaded.key, now, out);
   settle(loaded.key, std::move(outcome), suspect, loaded.unchanged, now, out);
+  serve_line(now, out);
 }
 
 // ---- expiring ----
@@ -366,7 +384,7 @@ std::vector<Node::Waiting> Node::waiting(Instant now, std::size_t limit) const {
   std::vector<Waiting> list;
   store_.each_pending([&](const Key& key, const Pending& pending) {
     if (list.size() == limit) return false;
-    list.push_back({key, now - pending.since, pending.waiters.size(), pending.on});
+    list.push_back({key, now - pending.since, pending.waiters.size(), pending.on, pending.in_line});
     return true;
   });
   return list;

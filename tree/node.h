@@ -19,6 +19,9 @@
 // tree, whose edges keep order: what was published before an Expire arrives before it. A failure on a bulk
 // edge (a version that is gone, a parent that is dead) is no outcome: it is asked again in the control tree.
 //
+// Blocks of files that are under way are bounded (limits.h): further questions wait in line, in order. A
+// client that reads a file in order is read ahead of: the next blocks are asked for as if it had asked.
+//
 // When storage answers ESTALE for a block (its file, or its edition of a listing, is gone), or other bytes
 // for the same block (a file too young for its times to tell), the root first expires what named that
 // version: the path's entry and its directory's listing, or the listing. They become stale at every rank
@@ -144,6 +147,7 @@ class Node {
     Duration age{};
     std::size_t waiters = 0;
     std::optional<Rank> on;  // the parent that was asked; nothing: storage
+    bool in_line = false;    // nobody yet: too much is under way
   };
   std::vector<Waiting> waiting(Instant now, std::size_t limit) const;
 
@@ -162,6 +166,8 @@ class Node {
     std::vector<Rank> children;
     std::size_t bulk_children = 0;
     std::uint64_t seen = 0;  // number of the last publication that it was told, or, at the root, made
+    std::size_t blocks_under_way = 0;  // of files: asked of somebody and not answered
+    std::deque<Key> line;              // pending, and to be asked when there is room
   };
   Place& place_of(const Key& key) { return places_[number(topology_.tree_of(key))]; }
   const Place& place_of(const Key& key) const { return places_[number(topology_.tree_of(key))]; }
@@ -172,7 +178,11 @@ class Node {
   void note_asker(const Waiter& waiter, const Key& key, Askers& askers, bool first);
   void enquire(const Key& key, Pending& pending, Shape shape, Instant now, Actions& out,
                std::optional<std::uint64_t> seen = std::nullopt);
-  void end_question(Pending& pending);
+  void end_question(const Key& key, Pending& pending);
+  void serve_line(Instant now, Actions& out);
+  void read_ahead(const Key& key, Instant now, Actions& out);
+  bool client_read(const Key& key) const;
+  bool room_for(const Key& key) const { return place_of(key).blocks_under_way < blocks_max_; }
   void settle(const Key& key, Outcome outcome, bool suspect, bool renewed, Instant now, Actions& out);
   void answer(const Waiter& waiter, const Key& key, const Outcome& outcome, Instant now, Actions& out);
   void pass_on(const Waiter& waiter, const Key& key, const Arriving& arriving, Instant now, Actions& out);
@@ -187,6 +197,7 @@ class Node {
   bool on_publish(Rank from, Publish& publish, Instant now, Actions& out);
   Publish for_child(Rank child, const Publish& publish, Instant now);
   void on_offered(const Publish& publish, Instant now, Actions& out);
+  bool wanted_unasked(const Key& key) const;
   void on_told(const Publish& publish, Instant now, Actions& out);
   void take_offers(Instant now, Actions& out);
   void ask_again(Rank parent, const Key& told, Instant now, Actions& out);
@@ -200,6 +211,7 @@ class Node {
   Sharing sharing_;
   Liveness liveness_;
   std::optional<Instant> look_again_;  // whether a question that a rank was asked is still unanswered
+  std::size_t blocks_max_;             // of files, under way in one tree at a time
   std::size_t bulk_questions_ = 0;     // asked of bulk parents and not answered
   std::deque<Key> line_;               // offers that wait, those that have been taken out of turn included
   std::unordered_map<Key, std::uint64_t, KeyHash> offered_;  // those that wait, with the publication's number

@@ -12,7 +12,7 @@ void Node::fail(const Key& key, Instant now, Actions& out) {
   auto* pending = store_.pending(key);
   ensure(pending != nullptr, "only a question fails");
   const bool by_bulk = pending->shape == Shape::bulk;
-  end_question(*pending);
+  end_question(key, *pending);
   if (by_bulk) return enquire(key, *pending, Shape::control, now, out);
   settle(key, {.value = not_carried}, false, false, now, out);
 }
@@ -34,7 +34,7 @@ void Node::ask_unanswered_again(Instant now, Actions& out) {
   for (const auto& key : unanswered) {
     auto& pending = *store_.pending(key);
     const auto again = pending.asked_again + 1;
-    end_question(pending);
+    end_question(key, pending);
     enquire(key, pending, Shape::control, now, out, answer_in_any_case);
     if (auto* asked = store_.pending(key)) asked->asked_again = again;
     counters_.add(Counter::asked_again);
@@ -60,6 +60,7 @@ void Node::on_time(Instant now, Actions& out) {
     });
     for (const auto& key : asked) fail(key, now, out);
   }
+  serve_line(now, out);
 }
 
 }  // namespace copper

@@ -64,11 +64,15 @@ bool Node::on_publish(Rank from, Publish& publish, Instant now, Actions& out) {
 
 // Those in line, as far as there is room for what they bring.
 void Node::take_offers(Instant now, Actions& out) {
-  while (!line_.empty() && bulk_questions_ < limits::offers_at_once) {
+  while (!line_.empty() && bulk_questions_ < limits::offers_at_once && room_for(line_.front())) {
     const auto key = std::move(line_.front());
     line_.pop_front();
     const auto offer = offered_.extract(key);
     if (offer.empty() || store_.contains(key)) continue;
+    if (!wanted_unasked(key)) {
+      counters_.add(Counter::offers_left);
+      continue;
+    }
     auto& pending = store_.begin(key, now);
     pending.published = offer.mapped();
     counters_.add(Counter::offers_taken);
@@ -90,7 +94,7 @@ void Node::ask_again(Rank parent, const Key& told, Instant now, Actions& out) {
   for (const auto& key : asked) {
     auto* pending = store_.pending(key);
     if (pending == nullptr) continue;
-    end_question(*pending);
+    end_question(key, *pending);
     enquire(key, *pending, Shape::control, now, out);
   }
 }
@@ -118,7 +122,7 @@ void Node::on_told(const Publish& publish, Instant now, Actions& out) {
   if (auto* pending = store_.pending(key)) {
     pending->published = publish.number;
     store_.drop_told(key, publish.number);
-    end_question(*pending);
+    end_question(key, *pending);
     if (renewed) {
       if (!pending->previous || pending->previous->tag != publish.tag)  // not here: its bytes are asked for
         return enquire(key, *pending, Shape::control, now, out);
@@ -146,6 +150,15 @@ void Node::on_told(const Publish& publish, Instant now, Actions& out) {
       store_.keep(key, Ready{.outcome = std::move(outcome), .askers = {}, .published = publish.number}));
 }
 
+// What nobody here has asked for drives nothing out that somebody may ask for. (Else, where a cache is too
+// small, a block that is offered drives out the next one, whose children then ask for it, which has it loaded
+// and offered again, for ever.)
+bool Node::wanted_unasked(const Key& key) const {
+  const auto begin = std::uint64_t{key.block} * limits::block_bytes;
+  const auto bytes = begin < key.version.size ? std::min(key.version.size - begin, limits::block_bytes) : 0;
+  return bytes + Store::overhead + key.path.size() <= store_.room();
+}
+
 // The bytes are to be had of the parent in the bulk tree, which is offered them too.
 void Node::on_offered(const Publish& publish, Instant now, Actions& out) {
   const auto& key = publish.key;
@@ -160,7 +173,8 @@ void Node::on_offered(const Publish& publish, Instant now, Actions& out) {
   }
   auto* pending = store_.pending(key);
   if (pending == nullptr) {
-    if (bulk_questions_ >= limits::offers_at_once) {
+    if (!wanted_unasked(key)) return counters_.add(Counter::offers_left);
+    if (bulk_questions_ >= limits::offers_at_once || !room_for(key)) {
       if (line_.size() >= limits::offers_in_line) return counters_.add(Counter::offers_left);
       line_.push_back(key);
       offered_[key] = publish.number;
@@ -172,7 +186,7 @@ void Node::on_offered(const Publish& publish, Instant now, Actions& out) {
     pending->published = publish.number;
     store_.drop_told(key, publish.number);
     if (pending->arriving || pending->shape == Shape::bulk) return;
-    end_question(*pending);
+    end_question(key, *pending);
   }
   counters_.add(Counter::offers_taken);
   enquire(key, *pending, Shape::bulk, now, out);

@@ -77,6 +77,7 @@ struct Pending {
   std::optional<Outcome> previous;  // stale bytes, kept for "unchanged"
   Instant since{};
   std::optional<Rank> on;  // who was asked; nothing: storage
+  bool in_line = false;    // nobody has been asked yet: too much is under way
   Instant asked{};         // when last
   std::uint32_t asked_again = 0;
   Shape shape = Shape::control;      // and in which tree
@@ -188,6 +189,8 @@ class Store {
   }
 
   std::size_t bound() const { return bound_; }
+  // What finds room without driving out anything that somebody here may still ask for.
+  std::size_t room() const { return bound_ - bytes_ + spent_.bytes; }
   std::size_t bytes() const { return bytes_; }  // see the invariant
   std::size_t outcomes() const {                // ready
     return spent_.order.size() + small_.order.size() + main_.order.size();

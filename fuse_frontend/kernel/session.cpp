@@ -50,6 +50,8 @@ void Session::initialize(std::span<std::byte> request) {
     reply.init.max_pages =
         static_cast<std::uint16_t>(limits::block_bytes / static_cast<std::size_t>(::getpagesize()));
   }
+  // libfuse before 3.16.2 does not tell the kernel that it may look names up in one directory side by side.
+  reply.init.flags |= FUSE_PARALLEL_DIROPS;
   if (::write(device_, &reply, static_cast<std::size_t>(got)) != got) {
     throw std::system_error(errno, std::generic_category(), "the kernel does not accept the answer to INIT");
   }

@@ -168,7 +168,7 @@ TEST_CASE("what is offered is asked of the bulk parent by who lacks it, whoever 
 TEST_CASE(
     "what nobody here wants is taken so many at a time, the others in their turn or when somebody wants "
     "them") {
-  NodeHarness h(3, seven, std::size_t{64} << 20);
+  NodeHarness h(3, seven, std::size_t{1} << 30);
   const auto block = [](std::uint64_t n) {
     auto key = a_block;
     key.block = static_cast<std::uint32_t>(n);
