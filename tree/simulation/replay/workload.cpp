@@ -107,7 +107,7 @@ Key Workload::key(const Question& question, std::uint32_t node, std::uint32_t pr
   return key;
 }
 
-const Workload::Answer& Workload::answer(const Key& key) const {
+Workload::Answer Workload::answer(const Key& key) const {
   auto known = answers_.find(key);
   if (known == answers_.end()) {
     auto shared = key;
@@ -116,12 +116,17 @@ const Workload::Answer& Workload::answer(const Key& key) const {
     if (dot != std::string::npos) shared.path = path.erase(dot, path.find('/', dot) - dot);
     known = answers_.find(shared);
   }
+  const auto begin = key.block * std::uint64_t{limits::block_bytes};
+  if (known == answers_.end() && key.kind == Kind::block && begin < key.version.size)  // read ahead
+    return {
+        static_cast<std::uint32_t>(std::min<std::uint64_t>(limits::block_bytes, key.version.size - begin)),
+        0};
   expect(known != answers_.end(), "the trace has an answer to " + describe(key));
   return known->second;
 }
 
 Loaded TraceStorage::look(const Load& load, Instant) {
-  const auto& answer = workload_.answer(load.key);
+  const auto answer = workload_.answer(load.key);
   if (answer.error != 0) return {load.key, false, Errno{answer.error}, 0, for_the_job};
   return {load.key, false, NobodysBytes::of(answer.bytes), 1, for_the_job};
 }

@@ -62,7 +62,7 @@ class Workload {
     int error = 0;
   };
   // To a key of any process. Throws Failure where the trace has none.
-  const Answer& answer(const Key& key) const;
+  Answer answer(const Key& key) const;
 
  private:
   Key make_key(const Trace& trace, const TraceQuestion& question) const;
