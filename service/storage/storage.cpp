@@ -65,19 +65,36 @@ PosixStorage::~PosixStorage() {
 }
 
 void PosixStorage::load(Load load) {
+  if (load.key.kind != Kind::block || shared_->source.known(load.key))
+    return begin(std::move(load), Buffer());
+  const auto size = FileReader::block_size(load.key);
+  if (!size) return begin(std::move(load), Errno{EINVAL});
+  if (auto room = waiting_.empty() ? memory_.allocate(load.key, *size) : std::nullopt)
+    return begin(std::move(load), std::move(*room));
+  waiting_.push_back({std::move(load), std::chrono::steady_clock::now() + room_patience});
+}
+
+// Those who wait for room, as far as there is some now.
+void PosixStorage::begin_waiting() {
+  while (!waiting_.empty()) {
+    auto& [load, until] = waiting_.front();
+    if (auto room = memory_.allocate(load.key, *FileReader::block_size(load.key))) {
+      begin(std::move(load), std::move(*room));
+    } else if (std::chrono::steady_clock::now() >= until) {
+      begin(std::move(load), Errno{ENOBUFS});
+    } else {
+      return;
+    }
+    waiting_.pop_front();
+  }
+}
+
+void PosixStorage::begin(Load load, Result<Buffer> given) {
   const Number number{static_cast<std::uint64_t>(last_) + 1};
   last_ = number;
   std::optional<Found> answer = shared_->source.known(load.key);
-  Buffer room;
-  if (!answer && load.key.kind == Kind::block) {
-    if (const auto size = FileReader::block_size(load.key); !size) {
-      answer.emplace().bytes = Errno{EINVAL};
-    } else if (auto allocated = memory_.allocate(load.key, *size); !allocated) {
-      answer.emplace().bytes = Errno{ENOBUFS};
-    } else {
-      room = std::move(*allocated);
-    }
-  }
+  if (!given) answer.emplace().bytes = given.error();
+  Buffer room = given ? std::move(*given) : Buffer();
   std::optional<Source::View> previous;
   if (load.previous) previous = load.previous->span();
   const auto view = room.span();
@@ -91,6 +108,7 @@ void PosixStorage::load(Load load) {
 }
 
 std::optional<Loaded> PosixStorage::loaded() {
+  begin_waiting();
   std::pair<Number, Found> next;
   {
     const std::lock_guard lock(shared_->mutex);

@@ -12,14 +12,17 @@
 //
 // Whatever comes out with the same tag as the previous bytes is "unchanged". Errors are storage's own;
 // besides: ENOTDIR below a local tree, ELOOP at and below the job's own mounts, EINVAL for a block that its
-// file has not, ENOBUFS where `memory` has no room.
+// file has not, ENOBUFS where `memory` has no room for a block for room_patience, or for anything else at
+// once.
 //
 // Freshness given: listing, entry, filesystem, ENOENT, ENOTDIR: `freshness`, and where they are racy at most
 // limits::racy_window; blocks and listing blocks n > 0: for the job, except of a file that changed within
 // limits::racy_window: that long. Other errors: none.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -31,10 +34,13 @@
 
 namespace copper {
 
+inline constexpr std::chrono::milliseconds room_patience{1000};
+
 class PosixStorage final : public Storage {
  public:
   // `memory` holds the bytes and is used inside load() and loaded() only; `wake` is called after loaded() has
-  // become true, by any thread (load() itself too), and never after the destructor.
+  // become true, by any thread (load() and loaded() themselves too), and never after the destructor. Nobody is
+  // woken for a load that waits for room: loaded() looks whether there is some.
   PosixStorage(StorageOptions options, Memory& memory, std::function<void()> wake);
   // Does not wait for a reader that storage holds; the Buffer that such a one may still write into is never
   // freed.
@@ -52,12 +58,20 @@ class PosixStorage final : public Storage {
     Buffer room;
   };
   struct Shared;
+  // A block that found no room: others are in use, and let go of theirs.
+  struct Waiting {
+    Load load;
+    std::chrono::steady_clock::time_point until;
+  };
 
+  void begin(Load load, Result<Buffer> room);
+  void begin_waiting();
   Result<Bytes> place(const Key& key, std::span<const std::byte> bytes, Tag tag);
 
   Memory& memory_;
   std::shared_ptr<Shared> shared_;
   std::unordered_map<Number, UnderWay> under_way_;
+  std::deque<Waiting> waiting_;  // for room, in order
   Number last_{};
 };
 

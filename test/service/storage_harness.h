@@ -7,6 +7,7 @@
 #include <condition_variable>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "service/storage/storage.h"
@@ -57,6 +58,15 @@ class StorageHarness {
       REQUIRE(woken_.wait_for(lock, std::chrono::seconds(20), [this] { return wakes_ > 0; }));
       --wakes_;
     }
+  }
+  // The same without being woken: who waits for room goes on when it is looked for.
+  Loaded poll() {
+    for (int looks = 0; looks < 2000; ++looks) {
+      if (auto loaded = storage_.loaded()) return std::move(*loaded);
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    FAIL("nothing was loaded");
+    std::abort();
   }
 
  private:

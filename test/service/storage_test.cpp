@@ -261,23 +261,42 @@ TEST_CASE("the file system's own statvfs is given") {
   CHECK(storage.error(Key::filesystem(scratch.at("absent"))) == Errno{ENOENT});
 }
 
-TEST_CASE("no room in memory is an answer, not remembered") {
-  class Full final : public Memory {
-   public:
-    std::optional<Buffer> allocate(const Key&, std::size_t) override { return std::nullopt; }
-    Bytes seal(Buffer, Tag) override { return {}; }
-  };
+// Has no room until it is told otherwise.
+class Full final : public Memory {
+ public:
+  std::optional<Buffer> allocate(const Key& key, std::size_t size) override {
+    return room ? heap_.allocate(key, size) : std::nullopt;
+  }
+  Bytes seal(Buffer buffer, Tag tag) override { return heap_.seal(std::move(buffer), tag); }
+  bool room = false;
+
+ private:
+  HeapMemory heap_;
+};
+
+TEST_CASE("no room in memory is an answer, not remembered; a block waits for it a while") {
   const Scratch scratch(Scratch::disk);
   Full full;
   StorageHarness storage({}, full);
   StorageHarness plain;
   const auto path = scratch.write("file", "hello");
-  for (const auto& key : {Key::entry(path), Key::listing(scratch.path().native()),
-                          Key::file_block(path, 0, plain.version(path))}) {
+  for (const auto& key : {Key::entry(path), Key::listing(scratch.path().native())}) {
     const auto loaded = storage.ask(key);
     CHECK(loaded.value.error() == Errno{ENOBUFS});
     CHECK(loaded.fresh_for == Duration::zero());
   }
+  const auto block = Key::file_block(path, 0, plain.version(path));
+  const auto begun = std::chrono::steady_clock::now();
+  storage.load({block, std::nullopt});
+  const auto never = storage.poll();
+  CHECK(never.value.error() == Errno{ENOBUFS});
+  CHECK(std::chrono::steady_clock::now() - begun >= room_patience);
+
+  storage.load({block, std::nullopt});
+  storage.load({Key::file_block(path, 7, plain.version(path)), std::nullopt});  // refused at once
+  CHECK(storage.poll().value.error() == Errno{EINVAL});
+  full.room = true;
+  CHECK(storage.poll().value->text() == "hello");
 }
 
 TEST_CASE("each of many loads is answered once, and a storage that ends leaves the rest") {
