@@ -39,8 +39,8 @@ inline constexpr std::chrono::milliseconds room_patience{1000};
 class PosixStorage final : public Storage {
  public:
   // `memory` holds the bytes and is used inside load() and loaded() only; `wake` is called after loaded() has
-  // become true, by any thread (load() and loaded() themselves too), and never after the destructor. Nobody is
-  // woken for a load that waits for room: loaded() looks whether there is some.
+  // become true, by any thread (load() and loaded() themselves too), and never after the destructor. Nobody
+  // is woken for a load that waits for room: loaded() looks whether there is some.
   PosixStorage(StorageOptions options, Memory& memory, std::function<void()> wake);
   // Does not wait for a reader that storage holds; the Buffer that such a one may still write into is never
   // freed.
