@@ -1,5 +1,5 @@
-// The arena, behind the one rule of who gives way: where it has no room, outcomes of the node go (store.h says
-// which first) until it has, or until none is left whose bytes nobody is using. One thread.
+// The arena, behind the one rule of who gives way: where it has no room, outcomes of the node go (store.h
+// says which first) until it has, or until none is left whose bytes nobody is using. One thread.
 #pragma once
 
 #include "service/arena.h"
