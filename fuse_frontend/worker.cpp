@@ -94,9 +94,12 @@ bool serve(Segment& segment, int device, const WorkerOptions& options,
   raise_read_ahead(options.device, *log);
   Inodes inodes(segment);
   View view(segment.arena().size() / listings_share);
+  AbsentNames absent;
   Notifier notifier(session.get(), header);
+  Forgetter forgetter(view, inodes, absent, notifier);
   ControlReplies control;
-  const Shared shared{segment, session.get(), device, inodes, view, notifier, control, log, options.recorder};
+  const Shared shared{segment,   session.get(), device, inodes,          view, absent, notifier,
+                      forgetter, control,       log,    options.recorder};
   header.mount_state.store(static_cast<std::uint32_t>(segment::MountState::mounted),
                            std::memory_order_release);
   log->info("worker {} serves {} with {} lane(s)", generation, options.mount, header.lanes);
@@ -111,6 +114,7 @@ bool serve(Segment& segment, int device, const WorkerOptions& options,
                          .direct = {.threads = std::max<std::size_t>(1, direct_threads / header.lanes),
                                     .mount = options.mount}});
       lanes.add(pthread_self(), &lane);
+      forgetter.add(lane.inbox());
       known.arrive_and_wait();
       lane.run();
       // The other threads may be inside the kernel, or wait for what never comes: this is everybody's end.

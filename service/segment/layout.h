@@ -174,6 +174,7 @@ struct InodeRecord {
   Attributes
       attributes;  // of a non-directory for good, since they are its version's; of a directory as first seen
   std::uint16_t name_bytes;
+  std::uint16_t racy;  // 1: it was found when its version was too young to tell its bytes
   std::array<char, limits::name_bytes + 1> name;
 };
 
