@@ -26,6 +26,10 @@ void tell_absent(Lane& lane, Request& request, const View::Directory& directory,
   request.entry(absent(fresh_until));
 }
 
+bool is_gone(Errno error) {
+  return error == Errno{ENOENT} || error == Errno{ENOTDIR} || error == Errno{ESTALE};
+}
+
 // A directory's own attributes, rather than those that its parent's listing carried along: what is held of it
 // is renewed, so that whoever walks on inside meets what is there now.
 Async<Result<Own>> own_of(Lane& lane, Request& request, Inode inode, Resolved found) {
@@ -124,6 +128,7 @@ Task getattr(Lane& lane, Request request, Nodeid id) {
       const auto fresh = overtaken(lane, request) ? Duration{} : left(own->fresh_until, clock_now());
       request.attributes(as_stat(own->attributes), seconds(fresh));
     } else {
+      if (id != root_nodeid && is_gone(own.error())) version_gone(lane, *inode);
       request.error(own.error());
     }
     co_return;

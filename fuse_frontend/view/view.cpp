@@ -131,20 +131,14 @@ void View::drop_listing(const DirectoryRef& directory) {
   dropped = replace(*directory, nullptr);
 }
 
-// Of the directory that names the path enough is kept to see what has changed in it besides.
 void View::clear(const std::string& path) {
-  std::vector<HeldListing::Ref> dropped;
   const std::lock_guard lock(mutex_);
   ++epoch_;
   for (const auto& [id, directory] : directories_) {
-    if (is_at_or_below(directory->path_, path)) {
-      dropped.push_back(replace(*directory, nullptr));
-      directory->own_.reset();
-      directory->listable_ = true;
-    } else if (directory->path_ == parent_path(path)) {
-      directory->fresh_until_ = Instant{};
-      if (directory->own_) directory->own_->fresh_until = Instant{};
-    }
+    if (!is_at_or_below(directory->path_, path) && directory->path_ != parent_path(path)) continue;
+    directory->fresh_until_ = Instant{};
+    if (directory->own_) directory->own_->fresh_until = Instant{};
+    directory->listable_ = true;
   }
 }
 

@@ -73,7 +73,8 @@ class View {
 
   // Rises with each clear.
   Epoch epoch() const { return epoch_.load(); }
-  // What is held at or below the path is forgotten; the directory that names it is to be asked for again.
+  // All that is held at or below the path, and of the directory that names it, is to be asked for again: it
+  // is only good to see by it what has changed.
   void clear(const std::string& path);
 
  private:

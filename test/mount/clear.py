@@ -11,6 +11,7 @@ import os
 import random
 import shutil
 import signal
+import stat
 import time
 
 from copper_nodes import MountTest, eventually, main, private_directory, run
@@ -137,6 +138,55 @@ class Clear(MountTest):
         self.assertEqual(self.clear("/a/../..//b/").stdout, "copper: cleared /b on 4 nodes\n")
         refused = self.clear("/" + "long/" * 1000)
         self.assertEqual((refused.returncode, refused.stderr.count("\n")), (2, 1))
+
+    def test_a_name_may_change_its_type(self):
+        thing = os.path.join(source, "in/thing")
+
+        def kind(path):
+            return stat.S_IFMT(os.lstat(path).st_mode)
+
+        def names(path):
+            return sorted(os.listdir(path))
+
+        def seen(node):
+            return [outcome(question, self.on(node, "in/thing")) for question in (kind, content, names)]
+
+        def everywhere(*expected):
+            self.cleared(f"{place}/in/thing", node=1)
+            self.assertEqual(nodes.on_each(seen), [list(expected)] * 4)
+
+        everywhere("ENOENT", "ENOENT", "ENOENT")
+        os.mkdir(thing)
+        write("in/thing/below", b"")
+        everywhere(stat.S_IFDIR, "EISDIR", ["below"])
+        shutil.rmtree(thing)
+        write("in/thing", b"file")
+        everywhere(stat.S_IFREG, b"file", "ENOTDIR")
+        os.unlink(thing)
+        os.symlink("deep", thing)
+        everywhere(stat.S_IFLNK, "EISDIR", names(os.path.join(source, "in/deep")))
+        os.unlink(thing)
+        os.mkdir(thing)
+        everywhere(stat.S_IFDIR, "EISDIR", [])
+        os.rmdir(thing)
+        everywhere("ENOENT", "ENOENT", "ENOENT")
+
+    def test_more_absent_names_than_are_remembered_are_taken_back(self):
+        remembered, more = 1 << 16, 500
+        names = [f"in/absent{n}" for n in range(remembered + more)]
+        self.cleared()
+        before = nodes.stats(2)["front_end"]["notify_entry"]
+        for name in names:
+            self.assertFalse(os.path.lexists(self.on(2, name)))
+        taken_back = nodes.stats(2)["front_end"]["notify_entry"] - before
+        self.assertIn(taken_back - more, range(50))
+        for name in (names[0], names[-1]):
+            write(name, b"")
+        self.cleared()
+        for name in (names[0], names[-1]):
+            self.assertTrue(os.path.lexists(self.on(2, name)))
+            os.unlink(os.path.join(source, name))
+        self.cleared()
 
     def test_outside_of_the_path_nothing_is_asked_again(self):
         def look(i):
