@@ -89,7 +89,7 @@ void Questions::ask_directly(Asked& asked) {
   asked.client_ = next_client();
   asked.where_ = Asked::Where::storage;
   waiting_.emplace(asked.client_, &asked);
-  direct_->read(asked.key_, asked.client_);
+  direct_->read(asked.key_, asked.client_, asked.request_.began());
 }
 
 void Questions::give_up(Asked& asked) {
