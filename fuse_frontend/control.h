@@ -19,11 +19,11 @@ struct Exchange {
   std::uint32_t magic_in;
   std::uint32_t version_in;
   std::uint32_t op;                    // tree/ports.h ControlOp
-  std::uint32_t bytes;                 // out: of this piece
+  std::uint32_t bytes;                 // in, for offset 0: of the path to clear; out: of this piece
   std::uint64_t ticket;                // in, for offset > 0; out
   std::uint64_t offset;                // in
   std::uint64_t total;                 // out: of the whole reply
-  std::array<char, piece_bytes> text;  // out
+  std::array<char, piece_bytes> text;  // in: the path to clear, as the source names it; out
 };
 static_assert(sizeof(Exchange) <= 8192 - 72, "a request of the kernel with its headers has room for it");
 

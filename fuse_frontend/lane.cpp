@@ -103,7 +103,7 @@ void Lane::serve(std::size_t slot, std::size_t bytes) {
 
 Request Lane::accept(fuse_req_t request, Recording recording) {
   return Request(request, *std::exchange(unclaimed_, std::nullopt),
-                 {slots_, inbox_, shared_.segment.header()}, std::move(recording));
+                 {slots_, inbox_, shared_.segment.header()}, std::move(recording), shared_.view.epoch());
 }
 
 void Lane::count_request(std::uint32_t opcode) {
@@ -208,7 +208,15 @@ void Lane::take_completions() {
   }
 }
 
+void Lane::clear(const Noticed& noticed) {
+  shared_.log->info("clearing {}", noticed.path);
+  shared_.forgetter.forget(noticed.path, [this, number = noticed.clear] {
+    inbox_.leave([this, number] { questions_.post_cleared(number); });
+  });
+}
+
 void Lane::notice(const Noticed& noticed) {
+  if (noticed.clear != 0) return clear(noticed);
   shared_.log->info("{} changed", noticed.path);
   const bool listing = noticed.kind == Kind::listing;
   const auto path = listing ? std::string_view(noticed.path) : parent_path(noticed.path);
@@ -233,8 +241,10 @@ Result<View::DirectoryRef> Lane::directory(Nodeid id) {
 }
 
 void Lane::forget(Nodeid id, std::uint64_t lookups) {
-  for (const auto& freed : shared_.inodes.forget(id, lookups))
+  for (const auto& freed : shared_.inodes.forget(id, lookups)) {
     shared_.view.forget(freed.id, freed.generation);
+    shared_.absent.forget(freed.generation);
+  }
 }
 
 }  // namespace copper

@@ -17,6 +17,7 @@
 
 #include "fuse_frontend/clock.h"
 #include "fuse_frontend/count.h"
+#include "fuse_frontend/forgetter.h"
 #include "fuse_frontend/kernel/notifier.h"
 #include "fuse_frontend/kernel/request.h"
 #include "fuse_frontend/kernel/slots.h"
@@ -24,6 +25,7 @@
 #include "fuse_frontend/rank/questions.h"
 #include "fuse_frontend/recorder.h"
 #include "fuse_frontend/replies/control_replies.h"
+#include "fuse_frontend/view/absent_names.h"
 #include "fuse_frontend/view/held_blocks.h"
 #include "fuse_frontend/view/inodes.h"
 #include "fuse_frontend/view/links.h"
@@ -42,7 +44,9 @@ struct Shared {
   const Links& links;
   HeldBlocks& held_blocks;
   LargeFiles& large_files;
+  AbsentNames& absent;
   Notifier& notifier;
+  Forgetter& forgetter;
   ControlReplies& control;
   std::shared_ptr<spdlog::logger> log;
   Recorder* recorder;  // null: nothing is recorded
@@ -65,6 +69,7 @@ class Lane {
   // The directory of a nodeid: ESTALE where the kernel should not know it, ENOTDIR, ENAMETOOLONG.
   Result<View::DirectoryRef> directory(Nodeid id);
   void forget(Nodeid id, std::uint64_t lookups);
+  Inbox& inbox() { return inbox_; }
 
   // co_await lane.notified(d): the kernel has been told all that the notifier was given so far, or d is over.
   class Notified;
@@ -83,6 +88,7 @@ class Lane {
   void wake_due(Instant now);
   void take_completions();
   void notice(const Noticed& noticed);
+  void clear(const Noticed& noticed);
 
   const Shared shared_;
   const std::uint32_t number_;

@@ -109,10 +109,12 @@ bool serve(Segment& segment, int device, const WorkerOptions& options,
   const Links links(options.mount, options.local, options.map_links);
   HeldBlocks held_blocks(std::min(segment.arena().size() / held_blocks_share, held_blocks_bytes));
   LargeFiles large_files(header);
+  AbsentNames absent;
   Notifier notifier(session.get(), header);
+  Forgetter forgetter(view, inodes, absent, held_blocks, notifier);
   ControlReplies control;
-  const Shared shared{segment,     session.get(), device,   inodes,  view, links,
-                      held_blocks, large_files,   notifier, control, log,  options.recorder};
+  const Shared shared{segment,     session.get(), device,   inodes,    view,    links, held_blocks,
+                      large_files, absent,        notifier, forgetter, control, log,   options.recorder};
   header.mount_state.store(static_cast<std::uint32_t>(segment::MountState::mounted),
                            std::memory_order_release);
   log->info("worker {} serves {} with {} lane(s)", generation, options.mount, header.lanes);
@@ -128,6 +130,7 @@ bool serve(Segment& segment, int device, const WorkerOptions& options,
                                     .mount = options.mount,
                                     .local = options.local}});
       lanes.add(pthread_self(), &lane);
+      forgetter.add(lane.inbox());
       known.arrive_and_wait();
       lane.run();
       // The other threads may be inside the kernel, or wait for what never comes: this is everybody's end.

@@ -35,9 +35,16 @@ ordered_json as_json(const decltype(segment::Header::fuse_counters)& counters) {
 Report::Report(const Segment& segment, const Arena& arena, std::vector<std::string> names, Instant started)
     : segment_(segment), arena_(arena), names_(std::move(names)), started_(started) {}
 
-std::string Report::operator()(ControlOp op, const Engine& engine, const std::optional<Census>& census,
-                               Instant now) const {
-  return op == ControlOp::stats ? stats(engine, census.value_or(Census{})) : status(engine, now);
+std::string Report::operator()(const Subject& subject, const Engine& engine, Instant now) const {
+  if (const auto* census = std::get_if<Census>(&subject)) return stats(engine, *census);
+  if (const auto* clear = std::get_if<Clearance>(&subject)) return clearance(*clear);
+  return status(engine, now);
+}
+
+std::string Report::clearance(const Clearance& clearance) const {
+  ordered_json json{{"cleared", !clearance.missing}, {"ranks", clearance.ranks}};
+  if (clearance.missing) json["waiting_for"] = names_.at(number(*clearance.missing));
+  return json.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
 }
 
 std::string Report::status(const Engine& engine, Instant now) const {

@@ -1,5 +1,5 @@
-// What `copper status` and `copper stats` are told: JSON text. Reads the engine, the segment and the arena
-// between two turns, on the rank's thread. The fields are listed in docs/architecture.md.
+// What `copper status`, `copper stats` and `copper clear` are told: JSON text. Reads the engine, the segment
+// and the arena between two turns, on the rank's thread. The fields are listed in docs/architecture.md.
 #pragma once
 
 #include <optional>
@@ -16,12 +16,12 @@ class Report {
  public:
   Report(const Segment& segment, const Arena& arena, std::vector<std::string> names, Instant started);
 
-  std::string operator()(ControlOp op, const Engine& engine, const std::optional<Census>& census,
-                         Instant now) const;
+  std::string operator()(const Subject& subject, const Engine& engine, Instant now) const;
 
  private:
   std::string status(const Engine& engine, Instant now) const;
   std::string stats(const Engine& engine, const Census& census) const;
+  std::string clearance(const Clearance& clearance) const;
 
   const Segment& segment_;
   const Arena& arena_;

@@ -43,7 +43,13 @@ std::optional<Event> RingClients::event() {
     waiting_.clear();
     for (auto& lane : lanes_) lane.backlog.clear();
     arena_.end_leases(generation);
+    for (const auto& clear : clears_) tell_of_clear(clear);
     return WorkerGone{gone};
+  }
+  if (!clears_.empty() && !mounted()) {
+    const auto number = clears_.front().second;
+    clears_.pop_front();
+    return FrontEndCleared{number};
   }
   for (std::size_t tried = 0; tried < lanes_.size(); ++tried) {
     const auto n = next_lane_;
@@ -70,13 +76,11 @@ std::optional<Event> RingClients::take(std::uint32_t lane, const PostRecord& pos
       if (!arena_.release(post.block)) damaged();
       return std::nullopt;
     case PostKind::control:
-      if ((post.number != static_cast<std::uint32_t>(ControlOp::status) &&
-           post.number != static_cast<std::uint32_t>(ControlOp::stats)) ||
-          !waiting_.emplace(post.client, lane).second) {
-        damaged();
+      return take_control(lane, post);
+    case PostKind::cleared:
+      if (std::erase_if(clears_, [&](const auto& clear) { return clear.second == post.client; }) == 0)
         return std::nullopt;
-      }
-      return Control{Client{post.client}, static_cast<ControlOp>(post.number)};
+      return FrontEndCleared{post.client};
     case PostKind::mounted:
       return Mounted{};
   }
@@ -98,6 +102,19 @@ std::optional<Event> RingClients::take_ask(std::uint32_t lane, const PostRecord&
   damaged();
   reply({.client = question.client, .outcome = {.value = Errno{EINVAL}}}, {});
   return std::nullopt;
+}
+
+std::optional<Event> RingClients::take_control(std::uint32_t lane, const PostRecord& post) {
+  const auto op = static_cast<ControlOp>(post.number);
+  const auto path_bytes = std::min<std::size_t>(post.path_bytes, limits::path_bytes);
+  Control control{Client{post.client}, op, std::string_view(post.path.data(), path_bytes)};
+  const bool known = op == ControlOp::status || op == ControlOp::stats ||
+                     (op == ControlOp::clear && valid_path(control.path));
+  if (!known || path_bytes != post.path_bytes || !waiting_.emplace(post.client, lane).second) {
+    damaged();
+    return std::nullopt;
+  }
+  return control;
 }
 
 void RingClients::reply(const Reply& reply, Instant) {
@@ -134,6 +151,26 @@ void RingClients::notice(const Key& key) {
   // Without room for the path the notice says the widest thing, the root: everything is looked at again.
   if (!lease(Bytes::copy_of(key.path.str()), record)) record.error = ENOBUFS;
   complete(0, record);
+}
+
+void RingClients::clear(const Path& path, std::uint64_t number) {
+  clears_.emplace_back(path, number);
+  tell_of_clear(clears_.back());
+}
+
+void RingClients::tell_of_clear(const std::pair<Path, std::uint64_t>& clear) {
+  CompletionRecord record{};
+  record.kind = CompletionKind::clear;
+  record.client = clear.second;
+  // Without room for the path: all of it, as a notice does.
+  if (!lease(Bytes::copy_of(clear.first.str()), record)) record.error = ENOBUFS;
+  complete(0, record);
+}
+
+// Where nothing is mounted the kernel holds nothing.
+bool RingClients::mounted() const {
+  return segment_.header().mount_state.load(std::memory_order_acquire) ==
+         static_cast<std::uint32_t>(segment::MountState::mounted);
 }
 
 std::optional<std::uint32_t> RingClients::settle(Client client) {

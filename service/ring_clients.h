@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "service/arena.h"
@@ -28,6 +29,7 @@ class RingClients final : public Clients {
   void reply(const Reply& reply, Instant now) override;
   void reply_control(Client client, const std::string& text) override;
   void notice(const Key& key) override;
+  void clear(const Path& path, std::uint64_t number) override;
 
  private:
   struct Lane {
@@ -38,6 +40,9 @@ class RingClients final : public Clients {
 
   std::optional<Event> take(std::uint32_t lane, const segment::PostRecord& post);
   std::optional<Event> take_ask(std::uint32_t lane, const segment::PostRecord& post);
+  std::optional<Event> take_control(std::uint32_t lane, const segment::PostRecord& post);
+  void tell_of_clear(const std::pair<Path, std::uint64_t>& clear);
+  bool mounted() const;
   std::optional<std::uint32_t> settle(Client client);  // the lane that waits, once
   bool lease(const Bytes& bytes, segment::CompletionRecord& record);
   void complete(std::uint32_t lane, const segment::CompletionRecord& record);
@@ -52,6 +57,7 @@ class RingClients final : public Clients {
   std::uint32_t next_lane_ = 0;
   std::uint32_t worker_generation_;
   std::unordered_map<std::uint64_t, std::uint32_t> waiting_;  // client -> lane
+  std::deque<std::pair<Path, std::uint64_t>> clears_;         // that the front end has not acknowledged
 };
 
 }  // namespace copper

@@ -17,7 +17,7 @@ bool CensusTaker::is_neighbour(Rank rank) const {
 }
 
 std::uint64_t CensusTaker::begin(const Counters& own, Instant now, Actions& out) {
-  const CensusName name{self_, ++last_number_};
+  const JobRequest name{self_, ++last_number_};
   spread(name, {std::nullopt, {}, {own, 1}, now + limits::census_patience}, out);
   return name.number;
 }
@@ -31,7 +31,7 @@ bool CensusTaker::on_count(Rank from, const Count& message, const Counters& own,
   return true;
 }
 
-void CensusTaker::spread(const CensusName& name, UnderWay census, Actions& out) {
+void CensusTaker::spread(const JobRequest& name, UnderWay census, Actions& out) {
   for (const auto neighbour : neighbours_) {
     if (neighbour == census.told_by) continue;
     census.awaited.push_back(neighbour);
@@ -59,7 +59,7 @@ bool CensusTaker::on_counted(Rank from, const Counted& message, Actions& out) {
   return true;
 }
 
-void CensusTaker::finish(const CensusName& name, const UnderWay& census, Actions& out) {
+void CensusTaker::finish(const JobRequest& name, const UnderWay& census, Actions& out) {
   out.push_back(Send{*census.told_by, Counted{name, census.sum.ranks, census.sum.counters}});
 }
 

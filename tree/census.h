@@ -52,13 +52,13 @@ class CensusTaker {
     Instant due{};
   };
   bool is_neighbour(Rank rank) const;
-  void spread(const CensusName& name, UnderWay census, Actions& out);
-  void finish(const CensusName& name, const UnderWay& census, Actions& out);
+  void spread(const JobRequest& name, UnderWay census, Actions& out);
+  void finish(const JobRequest& name, const UnderWay& census, Actions& out);
 
   Rank self_;
   Topology topology_;
   std::vector<Rank> neighbours_;
-  std::map<CensusName, UnderWay> under_way_;
+  std::map<JobRequest, UnderWay> under_way_;
   std::uint64_t last_number_ = 0;
 };
 

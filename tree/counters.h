@@ -46,6 +46,7 @@ namespace copper {
   X(messages_refused,    "messages dropped: not their sender's to send")                       \
   X(evictions,           "outcomes dropped to make room")                                      \
   X(expired,             "outcomes expired because storage changed")                           \
+  X(cleared,             "outcomes forgotten because a user said so")                          \
   X(no_room,             "questions refused for want of cache memory")                         \
   X(cancelled,           "questions whose asker went away")
 // clang-format on

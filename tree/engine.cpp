@@ -35,7 +35,8 @@ Engine::Engine(Node& node, Transport& transport, Storage& storage, Clients& clie
       clients_(clients),
       reporter_(std::move(reporter)),
       readiness_(node.self(), node.topology()),
-      census_taker_(node.self(), node.topology()) {}
+      census_taker_(node.self(), node.topology()),
+      clearing_(node) {}
 
 std::size_t Engine::turn(Instant now) {
   std::size_t events = 0;
@@ -61,7 +62,8 @@ std::size_t Engine::turn(Instant now) {
 
 std::optional<Instant> Engine::deadline() const {
   std::optional<Instant> first;
-  for (const auto due : {readiness_.deadline(), census_taker_.deadline(), node_.deadline()})
+  for (const auto due :
+       {readiness_.deadline(), census_taker_.deadline(), clearing_.deadline(), node_.deadline()})
     if (due && (!first || *due < *first)) first = due;
   return first;
 }
@@ -80,6 +82,8 @@ void Engine::on_received(Received received, Instant now) {
                  [&](ReadyRanks& ready) { believe(readiness_.on_ranks(from, ready, now, actions_)); },
                  [&](Count& count) { believe(census_taker_.on_count(from, count, counters, now, actions_)); },
                  [&](Counted& counted) { believe(census_taker_.on_counted(from, counted, actions_)); },
+                 [&](Clear& clear) { believe(clearing_.on_clear(from, clear, now, actions_)); },
+                 [&](Cleared& cleared) { believe(clearing_.on_cleared(from, cleared, actions_)); },
                  [&](auto& other) { node_.on_message(from, std::move(other), now, actions_); },
              },
              received.message);
@@ -93,23 +97,41 @@ void Engine::on_event(const Event& event, Instant now) {
           },
           [&](const Cancel& cancel) {
             node_.on_cancel(cancel.client);
-            std::erase_if(asked_stats_, [&](const auto& asked) { return asked.second == cancel.client; });
+            for (auto* asked : {&asked_stats_, &asked_clear_})
+              std::erase_if(*asked, [&](const auto& who) { return who.second == cancel.client; });
           },
-          [&](const Control& control) {
-            if (control.op == ControlOp::stats) {
-              asked_stats_.emplace(census_taker_.begin(node_.counters(), now, actions_), control.client);
-            } else {
-              clients_.reply_control(control.client, reporter_(control.op, *this, std::nullopt, now));
-            }
-          },
+          [&](const Control& control) { on_control(control, now); },
+          [&](const FrontEndCleared& cleared) { clearing_.on_front_end_cleared(cleared.number, actions_); },
           [&](const Mounted&) { readiness_.on_mounted(now, actions_); },
           [&](const WorkerGone& worker) {
             const auto gone = [&](Client client) { return generation(client) <= worker.generation; };
             node_.on_clients_gone(gone);
-            std::erase_if(asked_stats_, [&](const auto& asked) { return gone(asked.second); });
+            for (auto* asked : {&asked_stats_, &asked_clear_})
+              std::erase_if(*asked, [&](const auto& who) { return gone(who.second); });
           },
       },
       event);
+}
+
+void Engine::on_control(const Control& control, Instant now) {
+  switch (control.op) {
+    case ControlOp::status:
+      return report(control.client, Status{}, now);
+    case ControlOp::stats:
+      asked_stats_.emplace(census_taker_.begin(node_.counters(), now, actions_), control.client);
+      return;
+    case ControlOp::clear:
+      if (const auto number = clearing_.begin(control.path, now, actions_)) {
+        asked_clear_.emplace(*number, control.client);
+      } else {
+        report(control.client, Clearance{0, node_.self()}, now);
+      }
+      return;
+  }
+}
+
+void Engine::report(Client client, const Subject& subject, Instant now) {
+  clients_.reply_control(client, reporter_(subject, *this, now));
 }
 
 std::size_t Engine::on_time(Instant now) {
@@ -125,8 +147,18 @@ std::size_t Engine::on_time(Instant now) {
   for (; auto taken = census_taker_.taken(now); ++events) {
     const auto asked = asked_stats_.find(taken->number);
     if (asked == asked_stats_.end()) continue;  // it went away
-    clients_.reply_control(asked->second, reporter_(ControlOp::stats, *this, taken->census, now));
+    report(asked->second, taken->census, now);
     asked_stats_.erase(asked);
+  }
+  if (const auto due = clearing_.deadline(); due && *due <= now) {
+    clearing_.on_time(now, actions_);
+    ++events;
+  }
+  for (; auto taken = clearing_.taken(now); ++events) {
+    const auto asked = asked_clear_.find(taken->number);
+    if (asked == asked_clear_.end()) continue;
+    report(asked->second, taken->clearance, now);
+    asked_clear_.erase(asked);
   }
   return events;
 }
@@ -144,6 +176,7 @@ void Engine::carry_out(Instant now) {
                    [&](Load& load) { storage_.load(std::move(load)); },
                    [&](const Reply& reply) { clients_.reply(reply, now); },
                    [&](const Notice& notice) { clients_.notice(notice.key); },
+                   [&](const ClearFrontEnd& clear) { clients_.clear(clear.path, clear.number); },
                },
                action);
   }

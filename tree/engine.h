@@ -9,20 +9,25 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "tree/census.h"
+#include "tree/clearing.h"
 #include "tree/node.h"
 #include "tree/ports.h"
 #include "tree/readiness.h"
 
 namespace copper {
 
+// What a control answer tells of: the rank as it is, the job's counters, what became of a clear.
+struct Status {};
+using Subject = std::variant<Status, Census, Clearance>;
+
 class Engine {
  public:
-  // Writes a control answer: `census` only for ControlOp::stats. Printing lives with the caller.
-  using Reporter =
-      std::function<std::string(ControlOp, const Engine&, const std::optional<Census>&, Instant now)>;
+  // Writes a control answer. Printing lives with the caller.
+  using Reporter = std::function<std::string(const Subject&, const Engine&, Instant now)>;
 
   // All but the reporter must outlive the engine.
   Engine(Node& node, Transport& transport, Storage& storage, Clients& clients, Reporter reporter);
@@ -30,8 +35,8 @@ class Engine {
   // Returns the number of events handled: zero when there was nothing to do.
   std::size_t turn(Instant now);
 
-  // The earliest instant at which a turn is needed though no event comes (a census or a ready list that is
-  // due).
+  // The earliest instant at which a turn is needed though no event comes (a census, a clear or a ready list
+  // that is due).
   std::optional<Instant> deadline() const;
 
   // On rank 0: every rank's mount answers; and which ranks' do not yet. (Elsewhere: of the subtree in the
@@ -46,6 +51,8 @@ class Engine {
   void on_event(const Event& event, Instant now);
   std::size_t on_time(Instant now);
   void carry_out(Instant now);
+  void on_control(const Control& control, Instant now);
+  void report(Client client, const Subject& subject, Instant now);
 
   Node& node_;
   Transport& transport_;
@@ -54,7 +61,9 @@ class Engine {
   Reporter reporter_;
   Readiness readiness_;
   CensusTaker census_taker_;
-  std::map<std::uint64_t, Client> asked_stats_;  // who waits for which census
+  Clearing clearing_;
+  std::map<std::uint64_t, Client> asked_stats_;  // who waits for which census,
+  std::map<std::uint64_t, Client> asked_clear_;  // for which clear
   Actions actions_;                              // empty between turns
 };
 

@@ -35,6 +35,16 @@ std::string join_path(std::string_view directory, std::string_view name) {
   return path += name;
 }
 
+bool is_at_or_below(std::string_view what, std::string_view path) {
+  if (path == "/") return true;
+  return what.starts_with(path) && (what.size() == path.size() || what[path.size()] == '/');
+}
+
+// A directory's listing carries along what its names are.
+bool tells_of(const Key& key, std::string_view path) {
+  return is_at_or_below(key.path, path) || (key.kind == Kind::listing && key.path.str() == parent_path(path));
+}
+
 bool valid_path(std::string_view path) {
   if (path.empty() || path.front() != '/' || path.size() > limits::path_bytes) return false;
   if (path.size() == 1) return true;

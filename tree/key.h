@@ -65,6 +65,11 @@ std::string_view parent_path(std::string_view path);
 // "/a" + "b" -> "/a/b", "/" + "b" -> "/b".
 std::string join_path(std::string_view directory, std::string_view name);
 
+// Is it `path`, or below it?
+bool is_at_or_below(std::string_view what, std::string_view path);
+// Would the key's outcome be another if all at or below `path`, its name included, were?
+bool tells_of(const Key& key, std::string_view path);
+
 // Absolute, at most limits::path_bytes long, no NUL, no trailing slash (except "/" itself), no component that
 // is empty, ".", ".." or longer than limits::name_bytes.
 bool valid_path(std::string_view path);

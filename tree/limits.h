@@ -65,6 +65,16 @@ inline constexpr std::chrono::seconds census_memory{5};
 // it.
 inline constexpr std::size_t censuses = 64;
 
+// Who waits for others to clear says so after the first time; the asker reports what it has by the second; a
+// rank forgets a clear of which it has not heard the end by the third. It has been carried out as far as
+// ranks were reached, and goes on at those that it reaches later.
+inline constexpr std::chrono::seconds clear_look{3};
+inline constexpr std::chrono::seconds clear_patience{10};
+inline constexpr std::chrono::seconds clear_memory{60};
+
+// Clears that a rank takes part in at a time. It leaves a further one lie; the asker says that it is pending.
+inline constexpr std::size_t clears = 64;
+
 // A version that is gone is expired once in this time, however many still ask for it: each of ten thousand
 // readers of a replaced file would otherwise cost a message to everyone. So many such versions a root
 // remembers; beyond them each ESTALE expires.
@@ -127,6 +137,8 @@ inline constexpr std::chrono::nanoseconds racy_window = std::chrono::seconds{2};
 static_assert(header_bytes >= path_bytes + 256, "an ask carries a whole path and its header");
 static_assert(ranks_per_message * sizeof(std::uint32_t) + 256 <= header_bytes, "a rank list fits a message");
 static_assert(census_memory > census_patience, "nobody forgets a census that is still awaited");
+static_assert(clear_look < clear_patience && clear_patience < clear_memory,
+              "what is missing is heard in time");
 static_assert(payload_bytes_in_flight >= 2 * block_bytes, "a reader that spans two blocks is not throttled");
 
 }  // namespace copper::limits

@@ -47,6 +47,11 @@ class Writer {
     auto bits = static_cast<std::make_unsigned_t<T>>(value);
     for (std::size_t i = 0; i < sizeof(T); ++i) out_.push_back(static_cast<std::byte>(bits >> 8 * i));
   }
+  void put(const Path& path) {
+    put(static_cast<std::uint16_t>(path.size()));
+    const auto bytes = std::as_bytes(std::span(path.str()));
+    out_.insert(out_.end(), bytes.begin(), bytes.end());
+  }
   void put(const Key& key) {
     put(static_cast<std::uint8_t>(key.kind));
     put(key.block);
@@ -54,11 +59,9 @@ class Writer {
     put(key.version.size);
     put(key.version.mtime_ns);
     put(key.version.ctime_ns);
-    put(static_cast<std::uint16_t>(key.path.size()));
-    const auto path = std::as_bytes(std::span(key.path.str()));
-    out_.insert(out_.end(), path.begin(), path.end());
+    put(key.path);
   }
-  void put(const CensusName& name) {
+  void put(const JobRequest& name) {
     put(number(name.asker));
     put(name.number);
   }
@@ -101,6 +104,18 @@ class Writer {
     put(static_cast<std::uint16_t>(counter_count));
     for (const auto value : counted.counters.values()) put(value);
   }
+  void put(const Clear& clear) {
+    put(clear.clear);
+    put(number(clear.tree));
+    put(clear.path);
+  }
+  void put(const Cleared& cleared) {
+    put(cleared.clear);
+    put(number(cleared.tree));
+    put(cleared.ranks);
+    put(static_cast<std::uint8_t>(cleared.missing.has_value()));
+    put(number(cleared.missing.value_or(Rank{})));
+  }
   void put(const Ping& ping) { put(static_cast<std::uint8_t>(ping.answer)); }
   void put(std::span<const std::byte> bytes) { out_.insert(out_.end(), bytes.begin(), bytes.end()); }
 
@@ -131,6 +146,10 @@ class Reader {
                                                              << 8 * i);
     return static_cast<T>(bits);
   }
+  void get(Path& path) {
+    const auto text = take(get<std::uint16_t>());
+    path = std::string_view(reinterpret_cast<const char*>(text.data()), text.size());
+  }
   void get(Key& key) {
     key.kind = static_cast<Kind>(get<std::uint8_t>());
     key.block = get<std::uint32_t>();
@@ -138,11 +157,10 @@ class Reader {
     key.version.size = get<std::uint64_t>();
     key.version.mtime_ns = get<std::int64_t>();
     key.version.ctime_ns = get<std::int64_t>();
-    const auto path = take(get<std::uint16_t>());
-    key.path = std::string_view(reinterpret_cast<const char*>(path.data()), path.size());
+    get(key.path);
     demand(valid(key));
   }
-  void get(CensusName& name) {
+  void get(JobRequest& name) {
     name.asker = Rank{get<std::uint32_t>()};
     name.number = get<std::uint64_t>();
   }
@@ -181,6 +199,21 @@ class Reader {
     counted.ranks = get<std::uint32_t>();
     demand(get<std::uint16_t>() == counter_count);
     for (auto& value : counted.counters.values()) value = get<std::uint64_t>();
+  }
+  void get(Clear& clear) {
+    get(clear.clear);
+    clear.tree = Tree{get<std::uint32_t>()};
+    get(clear.path);
+    demand(valid_path(clear.path));
+  }
+  void get(Cleared& cleared) {
+    get(cleared.clear);
+    cleared.tree = Tree{get<std::uint32_t>()};
+    cleared.ranks = get<std::uint32_t>();
+    const auto some = get<std::uint8_t>();
+    const Rank missing{get<std::uint32_t>()};
+    demand(some <= 1 && (some == 1 || missing == Rank{}));
+    if (some == 1) cleared.missing = missing;
   }
   void get(Ping& ping) {
     const auto answer = get<std::uint8_t>();
@@ -241,6 +274,8 @@ Tree tree_of(const Message& message, const Topology& topology) {
       [&](const auto& body) {
         if constexpr (requires { body.key; }) {
           return topology.tree_of(body.key);
+        } else if constexpr (requires { body.tree; }) {
+          return body.tree;
         } else {
           return first_tree;
         }

@@ -72,20 +72,37 @@ struct ReadyRanks {
   std::vector<Rank> ranks;  // 1..limits::ranks_per_message
 };
 
-// Any rank may take a census; `asker` and `number` name it. To a neighbour in the first tree: count
-// yourselves, you and everyone beyond you. Back from it: the sums. See tree/census.h.
-struct CensusName {
+// What a rank asks of the whole job: its name.
+struct JobRequest {
   Rank asker{};
   std::uint64_t number = 0;
-  friend auto operator<=>(const CensusName&, const CensusName&) = default;
+  friend auto operator<=>(const JobRequest&, const JobRequest&) = default;
 };
+
+// To a neighbour in the first tree: count yourselves, you and everyone beyond you. Back from it: the sums.
+// See tree/census.h.
 struct Count {
-  CensusName census;
+  JobRequest census;
 };
 struct Counted {
-  CensusName census;
+  JobRequest census;
   std::uint32_t ranks = 0;
   Counters counters;
+};
+
+// child -> parent: everything held at or below `path` is to be forgotten; from the root on, parent -> child:
+// forget it, now. And back the way it came: so many ranks have; `missing`: one of those that have not, in
+// answers that come before the last. See tree/clearing.h.
+struct Clear {
+  JobRequest clear;
+  Tree tree{};
+  Path path;
+};
+struct Cleared {
+  JobRequest clear;
+  Tree tree{};
+  std::uint32_t ranks = 0;
+  std::optional<Rank> missing{};
 };
 
 // Between any two ranks of which one owes the other an answer: do you live? And: I do.
@@ -93,9 +110,9 @@ struct Ping {
   bool answer = false;
 };
 
-using Message = std::variant<Ask, Answer, Publish, Expire, ReadyRanks, Count, Counted, Ping>;
+using Message = std::variant<Ask, Answer, Publish, Expire, ReadyRanks, Count, Counted, Clear, Cleared, Ping>;
 
-// Which tree a message belongs to: its key's; the first one where it has no key.
+// Which tree a message belongs to: its own or its key's; the first one where it has neither.
 Tree tree_of(const Message& message, const Topology& topology);
 
 struct Header {
@@ -105,7 +122,7 @@ struct Header {
   std::span<const std::byte> inlined;  // the payload, where it came along; refers to what was decoded
 };
 
-inline constexpr std::uint8_t wire_version = 2;
+inline constexpr std::uint8_t wire_version = 3;
 
 // The bytes of the message, a payload of at most limits::inline_bytes included, in `out` (cleared first).
 void encode(const Message& message, std::uint32_t stream, std::vector<std::byte>& out);

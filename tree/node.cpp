@@ -85,7 +85,7 @@ void Node::ask(const Waiter& waiter, const Key& key, Instant now, Actions& out) 
     counters_.add(is_client ? Counter::client_joined : Counter::child_joined);
     note_asker(waiter, key, pending->askers, !pending->previous);
     if (waiter.hears(pending->published)) return;
-    if (pending->arriving && !is_client) {
+    if (pending->arriving && !is_client && !pending->expired) {
       pending->given.add(waiter.asker);
       return pass_on(waiter, key, *pending->arriving, now, out);
     }
@@ -130,6 +130,7 @@ void Node::enquire(const Key& key, Pending& pending, Shape shape, Instant now, A
                    std::optional<std::uint64_t> seen) {
   auto& place = place_of(key);
   pending.shape = shape;
+  pending.expired = false;
   pending.in_line = key.kind == Kind::block && place.blocks_under_way >= blocks_max_;
   if (pending.in_line) {
     counters_.add(Counter::waited_for_room);
@@ -280,6 +281,10 @@ bool Node::on_answer(Rank from, Answer& answer, Instant now, Actions& out) {
   // Bytes are as fresh as they were when they began to come.
   const auto fresh_until = pending->arriving ? pending->arriving->fresh_until : after(now, answer.fresh_for);
   end_question(answer.key, *pending);
+  if (pending->expired) {  // it may have been sent before the clear
+    enquire(answer.key, *pending, Shape::control, now, out);
+    return true;
+  }
   Outcome outcome{std::move(answer.value), answer.tag, fresh_until};
   const bool failed = !answer.unchanged && !outcome.value.ok();
   if (failed && on_edge && pending->repeats++ < limits::load_repeats) {
@@ -322,7 +327,6 @@ void Node::on_loaded(Loaded loaded, Instant now, Actions& out) {
   if (!outcome.value.ok()) outcome.tag = 0;
 
   if (pending->expired && pending->repeats < limits::load_repeats) {
-    pending->expired = false;
     ++pending->repeats;
     store_.forget_previous(loaded.key);
     return enquire(loaded.key, *pending, Shape::control, now, out);
@@ -336,41 +340,6 @@ void Node::on_loaded(Loaded loaded, Instant now, Actions& out) {
   if (other_bytes || (gone && !gone_lately(loaded.key, now))) expire(loaded.key, now, out);
   settle(loaded.key, std::move(outcome), suspect, loaded.unchanged, now, out);
   serve_line(now, out);
-}
-
-// ---- expiring ----
-
-void Node::expire(const Key& key, Instant now, Actions& out) {
-  if (key.kind == Kind::listing) {
-    make_stale(Key::listing(key.path), now);
-  } else {
-    make_stale(Key::entry(key.path), now);
-    make_stale(Key::listing(key.directory()), now);
-  }
-  for (const auto child : place_of(key).children) out.push_back(Send{child, Expire{key}});
-  out.push_back(Notice{key});
-}
-
-// Has that version been expired for ESTALE just now? Remembers that it is, where not.
-bool Node::gone_lately(const Key& key, Instant now) {
-  std::erase_if(gone_, [&](const auto& gone) { return now >= gone.second + limits::expiry_pause; });
-  auto version = key;
-  version.block = 0;
-  if (gone_.contains(version)) return true;
-  if (gone_.size() < limits::expiries_remembered) gone_.emplace(std::move(version), now);
-  return false;
-}
-
-void Node::make_stale(const Key& key, Instant now) {
-  const bool root = at_root(key);
-  if (auto* ready = store_.ready(key)) {
-    if (ready->outcome.fresh(now)) counters_.add(Counter::expired);
-    ready->outcome.fresh_until = std::min(ready->outcome.fresh_until, now);
-    ready->suspect = root;
-  } else if (auto* pending = store_.pending(key)) {
-    // Below the root nothing is amiss: an answer given before the Expire would have come before it.
-    pending->expired = root;
-  }
 }
 
 // ---- the rest ----

@@ -100,7 +100,11 @@ struct Load {
 struct Notice {
   Key key;  // front ends drop what they hold of it: see Expire
 };
-using Action = std::variant<Send, Load, Reply, Notice>;
+struct ClearFrontEnd {
+  Path path;                 // it and its kernel forget all at or below
+  std::uint64_t number = 0;  // what they acknowledge
+};
+using Action = std::variant<Send, Load, Reply, Notice, ClearFrontEnd>;
 using Actions = std::vector<Action>;
 
 class Node {
@@ -123,6 +127,10 @@ class Node {
 
   // Storage answers a Load. Exactly once for each.
   void on_loaded(Loaded loaded, Instant now, Actions& out);
+
+  // What is held in `tree` of the keys that tell of `path` is forgotten, what is on its way is asked again.
+  // To be called in its order among the messages of that tree (clearing.h).
+  void clear(Tree tree, const Path& path);
 
   // A restarted rank found this in its arena: kept where nothing is known of the key. Errors are not adopted.
   void adopt(const Key& key, Outcome outcome);

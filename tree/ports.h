@@ -44,16 +44,20 @@ struct Cancel {
   Client client{};
 };
 // The user's command asks about the rank or the job; answered by a Report through reply_control.
-enum class ControlOp : std::uint32_t { status = 1, stats = 2 };
+enum class ControlOp : std::uint32_t { status = 1, stats = 2, clear = 3 };
 struct Control {
   Client client{};
   ControlOp op{};
+  Path path{};  // clear: valid, like a key's
+};
+struct FrontEndCleared {  // it and its kernel, or there is none: see Clients::clear
+  std::uint64_t number = 0;
 };
 struct Mounted {};   // the node's mount answers
 struct WorkerGone {  // clients whose number has `generation`, or less, in its upper 32 bits are no more
   std::uint32_t generation = 0;
 };
-using Event = std::variant<Question, Cancel, Control, Mounted, WorkerGone>;
+using Event = std::variant<Question, Cancel, Control, FrontEndCleared, Mounted, WorkerGone>;
 
 class Clients {
  public:
@@ -62,6 +66,9 @@ class Clients {
   virtual void reply(const Reply& reply, Instant now) = 0;
   virtual void reply_control(Client client, const std::string& text) = 0;
   virtual void notice(const Key& key) = 0;
+  // Nothing that was replied before is to be met any more at or below the path; FrontEndCleared{number}
+  // follows when that is so.
+  virtual void clear(const Path& path, std::uint64_t number) = 0;
 };
 
 }  // namespace copper

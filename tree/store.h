@@ -86,8 +86,8 @@ struct Pending {
   Askers askers;                     // at a root, since the question began
   Given given;                       // what is arriving
   bool known = false;                // it was ready before
-  bool expired = false;       // at a root: since the load under way began, so what it brings may be old
-  std::uint32_t repeats = 0;  // at a root: loads made again for that reason
+  bool expired = false;       // since the question or load under way began, so what it brings may be old
+  std::uint32_t repeats = 0;  // of them, for that reason among others
 };
 
 struct Ready {
@@ -134,6 +134,16 @@ class Store {
   std::size_t keep(const Key& key, Ready ready);
   // ready -> absent, where it is.
   void forget(const Key& key);
+  // All for whose keys `concerns` holds; returns how many.
+  template <class Concerns>
+  std::size_t forget_all(Concerns concerns) {
+    std::vector<Key> concerned;
+    each_ready([&](const Key& key, const Ready&) {
+      if (concerns(key)) concerned.push_back(key);
+    });
+    for (const auto& key : concerned) forget(key);
+    return concerned.size();
+  }
 
   // Ranks that asked in the control tree before they were told publication `number` of a pending key: it is
   // told them anyway.

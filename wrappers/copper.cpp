@@ -1,6 +1,6 @@
 // copper: the user's command. Asks the rank of a node through its mount and prints the answer, or simulates.
-// Exit status: 0, 1 when the service does not answer, 2 when refused (an option, or no Copper mount); one
-// line on stderr then.
+// Exit status: 0, 1 when the service does not answer or a clear is pending, 2 when refused (an option, or no
+// Copper mount); one line on stderr then.
 #include <CLI/CLI.hpp>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -17,11 +17,35 @@ struct CommandOptions {
   std::string mount;
   ControlOp op = ControlOp::status;
   bool json = false;
+  std::string path = "/";  // clear
 };
 
 int refuse(const std::string& line, int status) {
   std::cerr << "copper: " << line << '\n';
   return status;
+}
+
+int clear(const CommandOptions& options) {
+  const auto path = source_path(options.mount, options.path);
+  if (!path) return refuse("no such path can be below a mount: " + options.path, 2);
+  const auto answer = ask_mount(options.mount, options.op, *path);
+  const auto json = nlohmann::ordered_json::parse(answer, nullptr, false);
+  if (!json.is_object()) throw Unanswered(1, options.mount + ": the answer is damaged");
+  const bool cleared = json.value("cleared", false);
+  const auto ranks = json.value("ranks", 0);
+  if (options.json) {
+    std::cout << answer << '\n' << std::flush;
+  } else if (cleared) {
+    std::cout << "copper: cleared " << *path << " on " << ranks << (ranks == 1 ? " node\n" : " nodes\n")
+              << std::flush;
+  } else {
+    std::cout << "copper: pending: waiting for " << json.value("waiting_for", "a node") << "; " << *path
+              << " is cleared on " << ranks << (ranks == 1 ? " node" : " nodes")
+              << " so far, the others follow when they are reached\n"
+              << std::flush;
+  }
+  if (!std::cout) return refuse("cannot write the answer", 1);
+  return cleared ? 0 : 1;
 }
 
 int run(const CommandOptions& options) {
@@ -43,7 +67,10 @@ int main_of(int argc, char** argv) {
   auto* status =
       app.add_subcommand("status", "This node's rank, its place in the trees, its cache, what waits");
   auto* stats = app.add_subcommand("stats", "What this node and the whole job have counted");
-  for (auto* verb : {status, stats}) {
+  auto* clears = app.add_subcommand("clear", "Have every node forget what it holds at or below a path");
+  clears->add_option("path", options.path, "As the source names it, or below the mount")
+      ->capture_default_str();
+  for (auto* verb : {status, stats, clears}) {
     verb->add_option("-v,--mount", options.mount, "The node's mount directory")->required();
     verb->add_flag("--json", options.json, "The answer as the rank gives it, for programs");
   }
@@ -56,6 +83,10 @@ int main_of(int argc, char** argv) {
     return refuse(std::string(error.what()) + " (see copper --help)", 2);
   }
   if (simulation->parsed()) return simulate(simulate_options);
+  if (clears->parsed()) {
+    options.op = ControlOp::clear;
+    return clear(options);
+  }
   options.op = stats->parsed() ? ControlOp::stats : ControlOp::status;
   return run(options);
 }

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 
 #include "fuse_frontend/control.h"
 #include "service/segment/file_descriptor.h"
@@ -38,7 +39,21 @@ FileDescriptor open_root(const std::string& mount) {
 
 }  // namespace
 
-std::string ask_mount(const std::string& mount, ControlOp op) {
+std::optional<std::string> source_path(const std::string& mount, const std::string& path) {
+  const auto plain = [](const std::string& text) {
+    auto normal = std::filesystem::absolute(text).lexically_normal().string();
+    while (normal.size() > 1 && normal.back() == '/') normal.pop_back();
+    return normal;
+  };
+  auto source = plain(path);
+  const auto top = plain(mount);
+  if (source == top) return "/";
+  if (is_at_or_below(source, top) && top != "/") source = source.substr(top.size());
+  if (!valid_path(source)) return std::nullopt;
+  return source;
+}
+
+std::string ask_mount(const std::string& mount, ControlOp op, const std::string& path) {
   const auto root = open_root(mount);
   std::string answer;
   control::Exchange exchange{};
@@ -47,6 +62,8 @@ std::string ask_mount(const std::string& mount, ControlOp op) {
     exchange.version_in = control::version;
     exchange.op = static_cast<std::uint32_t>(op);
     exchange.offset = answer.size();
+    if (answer.empty())
+      exchange.bytes = static_cast<std::uint32_t>(path.copy(exchange.text.data(), path.size()));
     if (::ioctl(root.get(), control::request, &exchange) != 0) explain(mount, errno);
     const bool sane = exchange.bytes <= exchange.text.size() && exchange.total <= answer_bytes_max &&
                       exchange.bytes <= exchange.total - answer.size();

@@ -2,6 +2,7 @@
 // Blocks until the rank has answered or the front end's bound has passed.
 #pragma once
 
+#include <optional>
 #include <stdexcept>
 #include <string>
 
@@ -20,7 +21,11 @@ class Unanswered : public std::runtime_error {
   int status_;
 };
 
-// The whole answer. Throws Unanswered.
-std::string ask_mount(const std::string& mount, ControlOp op);
+// The whole answer. Throws Unanswered. `path`: to be cleared, as the source names it.
+std::string ask_mount(const std::string& mount, ControlOp op, const std::string& path = {});
+
+// A path as the source names it: of one at or below the mount what follows the mount, any other as it is;
+// absolute, nothing resolved. Nothing where Copper knows no such path.
+std::optional<std::string> source_path(const std::string& mount, const std::string& path);
 
 }  // namespace copper

@@ -12,17 +12,22 @@ Notifier::Notifier(fuse_session* session, segment::Header& header) : session_(se
 }
 
 void Notifier::entry(Nodeid parent, std::string name) {
-  say([this, parent, name = std::move(name)] {
-    count(header_, segment::FuseCounter::notify_entry);
-    fuse_lowlevel_notify_inval_entry(session_, parent, name.c_str(), name.size());
-  });
+  say([this, parent, name = std::move(name)] { drop_entry(parent, name); });
 }
 
 void Notifier::inode(Nodeid id) {
-  say([this, id] {
-    count(header_, segment::FuseCounter::notify_inode);
-    fuse_lowlevel_notify_inval_inode(session_, id, 0, 0);
-  });
+  say([this, id] { drop_inode(id, What::all); });
+}
+
+void Notifier::drop_entry(Nodeid parent, const std::string& name) {
+  count(header_, segment::FuseCounter::notify_entry);
+  fuse_lowlevel_notify_inval_entry(session_, parent, name.c_str(), name.size());
+}
+
+// A negative offset spares the pages.
+void Notifier::drop_inode(Nodeid id, What what) {
+  count(header_, segment::FuseCounter::notify_inode);
+  fuse_lowlevel_notify_inval_inode(session_, id, what == What::all ? 0 : -1, 0);
 }
 
 bool Notifier::after(std::function<void()> then) {

@@ -29,11 +29,16 @@ class Notifier {
   // Calls `then` on the notifier's thread after all that was said before. False, and no call, where that is
   // done.
   bool after(std::function<void()> then);
+  // The same, where nothing was said before too.
+  using Item = std::function<void()>;
+  void say(Item item);
+
+  // On the notifier's thread, at once.
+  enum class What { attributes, all };
+  void drop_entry(Nodeid parent, const std::string& name);
+  void drop_inode(Nodeid id, What what);
 
  private:
-  using Item = std::function<void()>;
-
-  void say(Item item);
   void run();
 
   fuse_session* const session_;

@@ -13,12 +13,13 @@ namespace copper {
 // touches `request`, and the lane first waits for a running interruption to have lost
 // (fuse_req_interrupt_func does so).
 struct Request::Debt : std::enable_shared_from_this<Debt> {
-  Debt(fuse_req_t raw, std::size_t number, const Place& at, Recording recorded)
-      : request(raw), slot(number), place(at), recording(std::move(recorded)) {}
+  Debt(fuse_req_t raw, std::size_t number, const Place& at, Recording recorded, Epoch epoch)
+      : request(raw), slot(number), place(at), began(epoch), recording(std::move(recorded)) {}
 
   const fuse_req_t request;
   const std::size_t slot;
   const Place place;
+  const Epoch began;
   std::atomic<bool> paid = false;
   std::atomic<std::thread::id> registering{};  // the thread that is inside fuse_req_interrupt_func, if any
   // The lane's thread only:
@@ -28,8 +29,8 @@ struct Request::Debt : std::enable_shared_from_this<Debt> {
   Recording recording;  // until the debt ends, shortly after the reply
 };
 
-Request::Request(fuse_req_t request, std::size_t slot, const Place& place, Recording recording)
-    : debt_(std::make_shared<Debt>(request, slot, place, std::move(recording))) {}
+Request::Request(fuse_req_t request, std::size_t slot, const Place& place, Recording recording, Epoch began)
+    : debt_(std::make_shared<Debt>(request, slot, place, std::move(recording), began)) {}
 
 Request::~Request() {
   if (!debt_) return;
@@ -62,6 +63,7 @@ bool Request::waits_for(Asked& asked) {
 }
 
 Recording& Request::recording() { return debt_->recording; }
+Epoch Request::began() const { return debt_->began; }
 
 void Request::waits_no_more() { debt_->waits_for = nullptr; }
 

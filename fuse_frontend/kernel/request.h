@@ -19,6 +19,7 @@
 #include "fuse_frontend/kernel/slots.h"
 #include "fuse_frontend/rank/inbox.h"
 #include "fuse_frontend/recorder.h"
+#include "fuse_frontend/view/view.h"
 #include "service/segment/layout.h"
 #include "tree/result.h"
 
@@ -33,7 +34,7 @@ class Request {
     Inbox& inbox;
     segment::Header& header;  // for the counters
   };
-  Request(fuse_req_t request, std::size_t slot, const Place& place, Recording recording);
+  Request(fuse_req_t request, std::size_t slot, const Place& place, Recording recording, Epoch began);
   Request(Request&&) noexcept = default;
   Request& operator=(Request&&) = delete;
   ~Request();
@@ -48,6 +49,7 @@ class Request {
   bool control(std::span<const std::byte> out);
 
   Recording& recording();
+  Epoch began() const;  // in which epoch of the view
 
  private:
   friend class Asked;

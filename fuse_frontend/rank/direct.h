@@ -26,9 +26,10 @@ class Direct {
   // `wake` is called, on any thread, when take() has something.
   Direct(const DirectOptions& options, std::function<void()> wake);
 
-  void read(const Key& key, std::uint64_t client);
+  // Who asks in a later epoch of the view than the read under way began in waits for another one.
+  void read(const Key& key, std::uint64_t client, std::uint64_t epoch);
 
-  // What storage said, and whom to tell.
+  // What storage said, and whom to tell, if anybody.
   struct Taken {
     Loaded loaded;
     std::vector<std::uint64_t> clients;
@@ -38,7 +39,12 @@ class Direct {
  private:
   HeapMemory memory_;
   PosixStorage storage_;
-  std::unordered_map<Key, std::vector<std::uint64_t>, KeyHash> waiting_;
+  struct Waiting {
+    std::uint64_t epoch = 0;  // in which the read began
+    std::vector<std::uint64_t> clients;
+    std::vector<std::uint64_t> later;
+  };
+  std::unordered_map<Key, Waiting, KeyHash> waiting_;
 };
 
 }  // namespace copper

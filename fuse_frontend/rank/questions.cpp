@@ -63,8 +63,10 @@ void Questions::ask(Asked& asked) {
   asked.where_ = Asked::Where::rank;
   waiting_.emplace(asked.client_, &asked);
   if (asked.op_) {
-    post(Post{
-        .kind = PostKind::control, .client = asked.client_, .op = static_cast<std::uint32_t>(*asked.op_)});
+    post(Post{.kind = PostKind::control,
+              .client = asked.client_,
+              .key = asked.key_,
+              .op = static_cast<std::uint32_t>(*asked.op_)});
   } else {
     count(segment_.header(), segment::FuseCounter::fuse_asked);
     post(Post{.kind = PostKind::ask, .client = asked.client_, .key = asked.key_, .have = asked.have_});
@@ -87,7 +89,7 @@ void Questions::ask_directly(Asked& asked) {
   asked.client_ = next_client();
   asked.where_ = Asked::Where::storage;
   waiting_.emplace(asked.client_, &asked);
-  direct_->read(asked.key_, asked.client_);
+  direct_->read(asked.key_, asked.client_, asked.request_.began());
 }
 
 void Questions::ask_large(Asked& asked, LargeFiles& files, Range range) {
@@ -116,6 +118,9 @@ std::uint64_t Questions::next_client() {
 }
 
 void Questions::post_mounted() { post(Post{.kind = PostKind::mounted}); }
+void Questions::post_cleared(std::uint64_t number) {
+  post(Post{.kind = PostKind::cleared, .client = number});
+}
 
 void Questions::post(Post post) {
   if (!unposted_.empty() || !write(post)) unposted_.push_back(std::move(post));
@@ -168,6 +173,10 @@ void Questions::take(const CompletionRecord& record, std::vector<Noticed>& notic
     if (record.key_kind < 1 || record.key_kind > static_cast<std::uint8_t>(Kind::filesystem)) return;
     notices.push_back(bytes ? Noticed{static_cast<Kind>(record.key_kind), std::string(bytes->text())}
                             : Noticed{Kind::listing, "/"});
+    return;
+  }
+  if (record.kind == CompletionKind::clear) {
+    notices.push_back({Kind::listing, bytes ? std::string(bytes->text()) : "/", record.client});
     return;
   }
   Answered answered{.unchanged = record.unchanged != 0,
@@ -254,7 +263,9 @@ void Questions::watch(Instant now) {
   }
   if (another || !lives) {
     unposted_.erase(std::remove_if(unposted_.begin(), unposted_.end(),
-                                   [](const Post& post) { return post.kind != PostKind::release; }),
+                                   [](const Post& post) {
+                                     return post.kind != PostKind::release && post.kind != PostKind::cleared;
+                                   }),
                     unposted_.end());
     std::vector<std::uint64_t> lost;
     for (const auto& [client, asked] : waiting_) {
@@ -285,8 +296,8 @@ Asked::Asked(Questions& questions, Request& request, Key key, Tag have)
   questions_.ask(*this);
 }
 
-Asked::Asked(Questions& questions, Request& request, ControlOp op)
-    : questions_(questions), request_(request), op_(op) {
+Asked::Asked(Questions& questions, Request& request, ControlOp op, Path path)
+    : questions_(questions), request_(request), op_(op), key_{.path = std::move(path)} {
   questions_.ask(*this);
 }
 

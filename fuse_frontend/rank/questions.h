@@ -38,10 +38,12 @@ struct Answered {
   Instant fresh_until{};
 };
 
-// A directory or a name that the rank found changed: whatever is held of it is to be asked for again.
+// A directory or a name that the rank found changed: whatever is held of it is to be asked for again. Or,
+// where `clear` is not 0, all at or below the path: to be acknowledged with that number.
 struct Noticed {
   Kind kind = Kind::entry;
   std::string path;
+  std::uint64_t clear = 0;
 };
 
 class Questions {
@@ -61,6 +63,7 @@ class Questions {
   std::optional<Instant> watch_due(Instant now) const;
 
   void post_mounted();
+  void post_cleared(std::uint64_t number);
 
   // Around a sleep: false where something is there to take.
   bool may_sleep() { return completions_.may_sleep(); }
@@ -114,9 +117,9 @@ class Questions {
 class Asked {
  public:
   Asked(Questions& questions, Request& request, Key key, Tag have = 0);
-  Asked(Questions& questions, Request& request, ControlOp op);
   // A part of a block of a large file, of storage: the answer is just these bytes.
   Asked(Questions& questions, Request& request, LargeFiles& files, Key key, Range range);
+  Asked(Questions& questions, Request& request, ControlOp op, Path path);
   Asked(const Asked&) = delete;
   ~Asked();
 

@@ -16,6 +16,20 @@ fuse_entry_param absent(Instant fresh_until) {
   return parameter;
 }
 
+void tell_absent(Lane& lane, Request& request, const View::Directory& directory, const std::string& name,
+                 Instant fresh_until) {
+  const auto& shared = lane.shared();
+  if (overtaken(lane, request)) fresh_until = Instant{};
+  const auto too_many =
+      shared.absent.told(directory.id(), directory.generation(), name, fresh_until, clock_now());
+  if (too_many) shared.notifier.entry(too_many->directory, too_many->name);
+  request.entry(absent(fresh_until));
+}
+
+bool is_gone(Errno error) {
+  return error == Errno{ENOENT} || error == Errno{ENOTDIR} || error == Errno{ESTALE};
+}
+
 // A directory's own attributes, rather than those that its parent's listing carried along: what is held of it
 // is renewed, so that whoever walks on inside meets what is there now.
 Async<Result<Own>> own_of(Lane& lane, Request& request, Inode inode, Resolved found) {
@@ -26,7 +40,7 @@ Async<Result<Own>> own_of(Lane& lane, Request& request, Inode inode, Resolved fo
     auto own = co_await freshen(lane, request, *directory);
     co_return own;
   }
-  if (!found.rode_along) view.looked_at(*directory, *found.entry, found.entry_until);
+  if (!found.rode_along) view.looked_at(*directory, *found.entry, found.entry_until, request.began());
   co_return Own{found.entry->attributes, found.entry_until};
 }
 
@@ -68,11 +82,11 @@ Task lookup(Lane& lane, Request request, Nodeid parent, std::string name) {
   }
   auto found = std::move(answer).value();
   if (!found.entry) {
-    request.entry(absent(found.fresh_until));
+    tell_absent(lane, request, **directory, name, found.fresh_until);
     co_return;
   }
   // The lookup count rises before the reply that tells of it.
-  const auto inode = lane.shared().inodes.found(parent, name, found.entry->attributes);
+  const auto inode = lane.shared().inodes.found(parent, name, *found.entry);
   if (!inode.ok()) {
     request.error(inode.error());
     co_return;
@@ -88,6 +102,7 @@ Task lookup(Lane& lane, Request request, Nodeid parent, std::string name) {
     found.entry->attributes = own->attributes;
     found.entry_until = own->fresh_until;
   }
+  if (overtaken(lane, request)) found.fresh_until = found.entry_until = Instant{};
   const auto shown = lane.shared().links.attributes(*found.entry);
   const auto parameter = as_parameter(*inode, shown, timeouts(found, clock_now()));
   if (!request.entry(parameter)) {
@@ -111,15 +126,18 @@ Task getattr(Lane& lane, Request request, Nodeid id) {
     }
     const auto own = co_await freshen(lane, request, *directory);
     if (own.ok()) {
-      request.attributes(as_stat(own->attributes), seconds(left(own->fresh_until, clock_now())));
+      const auto fresh = overtaken(lane, request) ? Duration{} : left(own->fresh_until, clock_now());
+      request.attributes(as_stat(own->attributes), seconds(fresh));
     } else {
+      if (id != root_nodeid && is_gone(own.error())) version_gone(lane, *inode);
       request.error(own.error());
     }
     co_return;
   }
   const auto entry = co_await entry_of(lane, request, *inode);
   if (entry.ok()) {
-    request.attributes(as_stat(lane.shared().links.attributes(*entry)), entry->racy ? 0 : job_seconds);
+    request.attributes(as_stat(lane.shared().links.attributes(*entry)),
+                       entry->racy || overtaken(lane, request) ? 0 : job_seconds);
   } else if (entry.error() == Errno{ESTALE}) {
     // Who holds it open goes on with the version that it opened, whatever has become of the name.
     request.attributes(as_stat(inode->attributes), job_seconds);

@@ -127,17 +127,17 @@ Async<Result<Listed>> list(Lane& lane, Request& request, View::DirectoryRef dire
   auto answered = co_await asked;
   if (!answered.value.ok()) {
     const auto error = answered.value.error();
-    if (error == Errno{EACCES}) view.cannot_be_listed(directory);
+    if (error == Errno{EACCES}) view.cannot_be_listed(directory, request.began());
     if (error == Errno{ENOENT} || error == Errno{ENOTDIR}) view.drop_listing(directory);
     co_return error;
   }
   if (answered.unchanged && held) {
-    view.renewed(directory, held, answered.fresh_until);
+    view.renewed(directory, held, answered.fresh_until, request.began());
     co_return Listed{held, answered.fresh_until, false};
   }
   auto listing = HeldListing::of(std::move(answered.value).value(), answered.tag, answered.fresh_until);
   if (!listing) co_return Errno{EIO};
-  if (view.listed(directory, listing, answered.fresh_until)) {
+  if (view.listed(directory, listing, answered.fresh_until, request.began())) {
     const auto children = lane.shared().inodes.children(directory->id());
     while (const auto n = missing_block(*listing, children)) {
       auto more = co_await extend(lane, request, directory, listing, *n);
@@ -227,7 +227,7 @@ Async<Result<Own>> freshen(Lane& lane, Request& request, View::DirectoryRef dire
   const auto entry = decode_entry(answered.value->span());
   if (!entry) co_return Errno{EIO};
   if (!is_directory(*entry)) co_return Errno{ESTALE};
-  if (view.looked_at(directory, *entry, answered.fresh_until)) {
+  if (view.looked_at(directory, *entry, answered.fresh_until, request.began())) {
     drop_children(lane, *directory, lane.shared().inodes.children(directory->id()), nullptr);
   };
   co_await lane.notified(notifier_patience);
@@ -263,6 +263,10 @@ void version_gone(Lane& lane, const Inode& inode) {
   const auto& shared = lane.shared();
   if (const auto parent = lane.directory(inode.parent); parent.ok()) shared.view.expire(*parent);
   shared.notifier.entry(inode.parent, inode.name);
+}
+
+bool overtaken(const Lane& lane, const Request& request) {
+  return lane.shared().view.epoch() != request.began();
 }
 
 void check_edition(Lane& lane, const View::DirectoryRef& directory, std::uint64_t edition,

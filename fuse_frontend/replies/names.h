@@ -64,6 +64,10 @@ void version_gone(Lane& lane, const Inode& inode);
 void check_edition(Lane& lane, const View::DirectoryRef& directory, std::uint64_t edition,
                    const std::string& name);
 
+// A clear has come since the request began. Its answer may be an older one: it is replied, but the kernel
+// must not keep it. To be asked when the reply is made: no other thing may happen on the lane in between.
+bool overtaken(const Lane& lane, const Request& request);
+
 struct stat as_stat(const Attributes& attributes);
 
 }  // namespace copper

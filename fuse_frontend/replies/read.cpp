@@ -7,6 +7,7 @@
 #include <span>
 #include <utility>
 
+#include "fuse_frontend/replies/names.h"
 #include "tree/limits.h"
 
 namespace copper {
@@ -104,7 +105,8 @@ Task read(Lane& lane, Request request, Nodeid id, std::size_t size, off_t offset
       co_return;
     }
     pieces[count++] = *part;
-    if (block.whole) held.read(block.key, {*value, block.answered.fresh_until}, part->iov_len);
+    if (block.whole && !overtaken(lane, request))
+      held.read(block.key, {*value, block.answered.fresh_until}, part->iov_len);
   }
   if (!asked_any) lane.count(segment::FuseCounter::fuse_from_view);
   request.bytes({pieces.data(), count});

@@ -19,8 +19,8 @@ constexpr std::uint64_t unknown_ino = 0xffffffff;  // as libfuse shows it
 // A reply that is being filled, and the inodes whose lookup counts rose for it.
 class Page {
  public:
-  Page(Lane& lane, View::DirectoryRef directory, std::size_t size, bool plus)
-      : lane_(lane), directory_(std::move(directory)), plus_(plus), bytes_(size) {}
+  Page(Lane& lane, Request& request, View::DirectoryRef directory, std::size_t size, bool plus)
+      : lane_(lane), request_(request), directory_(std::move(directory)), plus_(plus), bytes_(size) {}
 
   bool empty() const { return used_ == 0; }
 
@@ -45,9 +45,9 @@ class Page {
     return false;
   }
 
-  void reply(Request& request, std::uint64_t edition) {
+  void reply(std::uint64_t edition) {
     const iovec piece{bytes_.data(), used_};
-    const bool taken = request.bytes({&piece, 1});
+    const bool taken = request_.bytes({&piece, 1});
     for (const auto& [id, text] : looked_up_) {
       if (taken) {
         check_edition(lane_, directory_, edition, text);
@@ -78,7 +78,7 @@ class Page {
   std::optional<fuse_entry_param> looked_up(const Listed& listed, const Name& name, const std::string& text) {
     auto found = as_listed(listed, name);
     const auto now = clock_now();
-    if (!found.entry || now >= found.fresh_until) return std::nullopt;
+    if (!found.entry || now >= found.fresh_until || overtaken(lane_, request_)) return std::nullopt;
     const auto& shared = lane_.shared();
     if (S_ISDIR(found.entry->attributes.mode)) {
       if (const auto known = shared.inodes.directory(directory_->id(), text)) {
@@ -90,12 +90,13 @@ class Page {
       }
       if (now >= found.entry_until) return std::nullopt;
     }
-    const auto inode = shared.inodes.found(directory_->id(), text, found.entry->attributes);
+    const auto inode = shared.inodes.found(directory_->id(), text, *found.entry);
     if (!inode.ok()) return std::nullopt;
     return as_parameter(*inode, shared.links.attributes(*found.entry), timeouts(found, now));
   }
 
   Lane& lane_;
+  Request& request_;
   const View::DirectoryRef directory_;
   const bool plus_;
   std::vector<char> bytes_;
@@ -144,7 +145,7 @@ Task readdir(Lane& lane, Request request, Nodeid id, std::size_t size, off_t sta
   // From the start on it is read fresh; what was begun may go on in what is held.
   bool usable = held.listing && (offset > 0 || clock_now() < held.fresh_until);
   bool asked = false;
-  Page page(lane, *directory, size, plus);
+  Page page(lane, request, *directory, size, plus);
   for (int n = 0; n < tries; ++n) {
     if (!usable) {
       auto answer = co_await list(lane, request, *directory);
@@ -174,7 +175,7 @@ Task readdir(Lane& lane, Request request, Nodeid id, std::size_t size, off_t sta
     if (!usable) continue;
     if (page.empty() && page.is_damaged()) break;  // a directory must not seem to end early
     if (!asked) lane.count(segment::FuseCounter::fuse_from_view);
-    page.reply(request, listed.listing->edition());
+    page.reply(listed.listing->edition());
     co_return;
   }
   request.error(Errno{EIO});

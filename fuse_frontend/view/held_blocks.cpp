@@ -42,4 +42,11 @@ void HeldBlocks::read(const Key& key, const Held& block, std::size_t bytes) {
   while (bytes_ > bytes_max_) drop(std::prev(items_.end()), dropped);
 }
 
+void HeldBlocks::clear() {
+  std::list<Item> dropped;
+  const std::lock_guard lock(mutex_);
+  dropped.swap(items_);
+  bytes_ = 0;
+}
+
 }  // namespace copper

@@ -29,6 +29,7 @@ class HeldBlocks {
   std::optional<Held> find(const Key& key, Instant now);  // nothing where it is not held, or no longer good
   // So many bytes of a block were read: from now on it is held; once as many have been as it has, no longer.
   void read(const Key& key, const Held& block, std::size_t bytes);
+  void clear();  // nothing is held any more
 
  private:
   struct Item {

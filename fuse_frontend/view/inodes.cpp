@@ -91,7 +91,8 @@ Inodes::Sought Inodes::name_of(std::uint32_t index) const {
 
 Inode Inodes::copy(std::uint32_t index) const {
   const auto& of = record(index);
-  return {id_of(index), of.generation, of.parent, of.attributes, std::string(name_of(index).name)};
+  return {id_of(index), of.generation, of.parent, of.attributes, std::string(name_of(index).name),
+          of.racy != 0};
 }
 
 std::optional<Inode> Inodes::inode(Nodeid id) const {
@@ -117,13 +118,15 @@ Result<std::string> Inodes::path(Nodeid id) const {
   return path;
 }
 
-Result<Inode> Inodes::found(Nodeid parent, std::string_view name, const Attributes& attributes) {
+Result<Inode> Inodes::found(Nodeid parent, std::string_view name, const Entry& entry) {
+  const auto& attributes = entry.attributes;
   const std::lock_guard lock(mutex_);
   if (!live(parent)) return Errno{ESTALE};
   const bool directory = S_ISDIR(attributes.mode);
   const Sought sought{parent, name, directory, directory ? Version{} : attributes.version()};
   if (const auto known = names_.find(sought); known != names_.end()) {
     record(*known).lookups.fetch_add(1, std::memory_order_relaxed);
+    if (entry.racy) record(*known).racy = 1;
     return copy(*known);
   }
   const auto index = allocate();
@@ -132,6 +135,7 @@ Result<Inode> Inodes::found(Nodeid parent, std::string_view name, const Attribut
   made.attributes = attributes;
   made.generation = segment_.header().inode_generation.fetch_add(1) + 1;
   made.parent = parent;
+  made.racy = entry.racy ? 1 : 0;
   made.name_bytes = static_cast<std::uint16_t>(name.size());
   std::memcpy(made.name.data(), name.data(), name.size());
   made.lookups.store(1, std::memory_order_relaxed);

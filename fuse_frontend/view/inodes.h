@@ -33,6 +33,7 @@ struct Inode {
   Nodeid parent = 0;
   Attributes attributes{};  // of a non-directory its version's, for good; of a directory as first seen
   std::string name;
+  bool racy = false;  // when it was found once, its version was too young to tell its bytes
 
   bool is_directory() const;
   std::uint32_t type() const;  // file type bits
@@ -52,7 +53,7 @@ class Inodes {
 
   // The inode of a name as found: an old one or a new one, looked up once more. ENOMEM when the table is
   // full.
-  Result<Inode> found(Nodeid parent, std::string_view name, const Attributes& attributes);
+  Result<Inode> found(Nodeid parent, std::string_view name, const Entry& entry);
   // The kernel forgets `lookups` of them.
   struct Freed {
     Nodeid id = 0;

@@ -57,17 +57,19 @@ bool View::worth_listing(const DirectoryRef& directory, std::string_view name) {
   return directory->listable_ && names > asked.size();
 }
 
-void View::cannot_be_listed(const DirectoryRef& directory) {
+void View::cannot_be_listed(const DirectoryRef& directory, Epoch epoch) {
   HeldListing::Ref dropped;
   const std::lock_guard lock(mutex_);
+  if (epoch != epoch_) return;
   directory->listable_ = false;
   dropped = replace(*directory, nullptr);
 }
 
-bool View::listed(const DirectoryRef& directory, HeldListing::Ref listing, Instant fresh_until) {
+bool View::listed(const DirectoryRef& directory, HeldListing::Ref listing, Instant fresh_until, Epoch epoch) {
   std::vector<HeldListing::Ref> dropped;
   HeldListing::Ref former;
   const std::lock_guard lock(mutex_);
+  if (epoch != epoch_) return false;
   if (directory->listing_ && fresh_until < directory->fresh_until_) return false;
   const bool changed =
       directory->listing_
@@ -83,8 +85,9 @@ bool View::listed(const DirectoryRef& directory, HeldListing::Ref listing, Insta
   return changed;
 }
 
-bool View::looked_at(const DirectoryRef& directory, const Entry& entry, Instant fresh_until) {
+bool View::looked_at(const DirectoryRef& directory, const Entry& entry, Instant fresh_until, Epoch epoch) {
   const std::lock_guard lock(mutex_);
+  if (epoch != epoch_) return false;
   if (directory->own_ && fresh_until < directory->own_->fresh_until) return false;
   const bool changed =
       directory->own_ && (directory->own_racy_ || directory->own_->attributes != entry.attributes);
@@ -94,9 +97,10 @@ bool View::looked_at(const DirectoryRef& directory, const Entry& entry, Instant 
   return changed;
 }
 
-void View::renewed(const DirectoryRef& directory, const HeldListing::Ref& listing, Instant fresh_until) {
+void View::renewed(const DirectoryRef& directory, const HeldListing::Ref& listing, Instant fresh_until,
+                   Epoch epoch) {
   const std::lock_guard lock(mutex_);
-  if (!directory->listing_ || directory->listing_->edition() != listing->edition()) return;
+  if (epoch != epoch_ || !directory->listing_ || directory->listing_->edition() != listing->edition()) return;
   directory->fresh_until_ = std::max(directory->fresh_until_, fresh_until);
   directory->own_ = Own{listing->directory(), directory->fresh_until_};
   directory->own_racy_ = listing->racy();
@@ -125,6 +129,17 @@ void View::drop_listing(const DirectoryRef& directory) {
   HeldListing::Ref dropped;
   const std::lock_guard lock(mutex_);
   dropped = replace(*directory, nullptr);
+}
+
+void View::clear(const std::string& path) {
+  const std::lock_guard lock(mutex_);
+  ++epoch_;
+  for (const auto& [id, directory] : directories_) {
+    if (!is_at_or_below(directory->path_, path) && directory->path_ != parent_path(path)) continue;
+    directory->fresh_until_ = Instant{};
+    if (directory->own_) directory->own_->fresh_until = Instant{};
+    directory->listable_ = true;
+  }
 }
 
 // What was held before. A forgotten directory holds nothing: nobody would find it to let go of it.

@@ -5,10 +5,12 @@
 // to be renewed ("unchanged?") or compared with. Listings held are bounded by bytes: the least recently used
 // go, and with them their leases; attributes stay.
 //
-// Any thread. One mutex, never held over a call out; answers older than what is held are not taken in.
+// Any thread. One mutex, never held over a call out; answers older than what is held are not taken in, nor
+// those to a request that a clear has overtaken: each names the epoch in which its request began.
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <list>
 #include <memory>
@@ -28,6 +30,8 @@ struct Own {  // a directory's own attributes
   Attributes attributes;
   Instant fresh_until{};
 };
+
+using Epoch = std::uint64_t;
 
 class View {
  public:
@@ -50,13 +54,14 @@ class View {
 
   // Whether the listing is to be asked for rather than the name's entry: from the third distinct name on.
   bool worth_listing(const DirectoryRef& directory, std::string_view name);
-  void cannot_be_listed(const DirectoryRef& directory);  // until its attributes change
+  void cannot_be_listed(const DirectoryRef& directory, Epoch epoch);  // until its attributes change
 
   // Answers. True where the directory has changed since the last one.
-  bool listed(const DirectoryRef& directory, HeldListing::Ref listing, Instant fresh_until);
-  bool looked_at(const DirectoryRef& directory, const Entry& entry, Instant fresh_until);
+  bool listed(const DirectoryRef& directory, HeldListing::Ref listing, Instant fresh_until, Epoch epoch);
+  bool looked_at(const DirectoryRef& directory, const Entry& entry, Instant fresh_until, Epoch epoch);
   // The listing is still the same edition.
-  void renewed(const DirectoryRef& directory, const HeldListing::Ref& listing, Instant fresh_until);
+  void renewed(const DirectoryRef& directory, const HeldListing::Ref& listing, Instant fresh_until,
+               Epoch epoch);
   // A further block of the edition that is held; returns what is held then.
   HeldListing::Ref extended(const DirectoryRef& directory, const HeldListing::Ref& listing, std::uint32_t n,
                             Bytes block);
@@ -66,6 +71,12 @@ class View {
   // The listing is of no use any more.
   void drop_listing(const DirectoryRef& directory);
 
+  // Rises with each clear.
+  Epoch epoch() const { return epoch_.load(); }
+  // All that is held at or below the path, and of the directory that names it, is to be asked for again: it
+  // is only good to see by it what has changed.
+  void clear(const std::string& path);
+
  private:
   using Used = std::list<Directory*>;
 
@@ -73,7 +84,8 @@ class View {
   std::vector<HeldListing::Ref> shrink(const Directory& keep);
 
   const std::size_t listing_bytes_;
-  mutable std::mutex mutex_;  // guards all below, and the directories
+  std::atomic<Epoch> epoch_ = 0;  // changes under the mutex
+  mutable std::mutex mutex_;      // guards all below, and the directories
   std::unordered_map<Nodeid, DirectoryRef> directories_;
   Used used_;  // those with a listing, the least recently used first
   std::size_t held_bytes_ = 0;
@@ -85,6 +97,7 @@ class View::Directory {
       : id_(inode.id), generation_(inode.generation), path_(std::move(path)) {}
 
   Nodeid id() const { return id_; }
+  std::uint64_t generation() const { return generation_; }
   const std::string& path() const { return path_; }
 
  private:

@@ -21,7 +21,7 @@
 namespace copper::segment {
 
 inline constexpr std::uint64_t magic = 0x31'52'45'50'50'4f'43'2eULL;  // ".COPPER1"
-inline constexpr std::uint32_t layout_version = 1;
+inline constexpr std::uint32_t layout_version = 2;
 
 inline constexpr std::uint32_t lanes_max = 8;         // front-end threads, one ring pair each
 inline constexpr std::uint32_t posts_per_lane = 256;  // full: the front end keeps the rest in its own queue
@@ -97,8 +97,9 @@ enum class PostKind : std::uint32_t {
   ask = 1,      // key + have
   cancel = 2,   // client: it no longer waits
   release = 3,  // block: one lease on it ends
-  control = 4,  // client, op
+  control = 4,  // client, op; clear: path
   mounted = 5,  // the mount answers
+  cleared = 6,  // client: the number of a clear that is done, the kernel's part included
 };
 
 struct PostRecord {
@@ -109,7 +110,7 @@ struct PostRecord {
   std::uint64_t have;        // ask: tag of the bytes held already, or 0
   Version version;           // ask
   std::uint32_t number;      // ask: block number; control: op
-  std::uint16_t path_bytes;  // ask
+  std::uint16_t path_bytes;  // ask, control
   std::uint8_t key_kind;     // ask
   std::uint8_t reserved;
   std::array<char, limits::path_bytes + 1> path;
@@ -118,6 +119,7 @@ struct PostRecord {
 enum class CompletionKind : std::uint32_t {
   outcome = 1,  // to `client`
   notice = 2,   // drop what you hold of the key: its path is the bytes, its kind is in `key_kind`
+  clear = 3,    // forget all at or below the path that is the bytes; then post `cleared` with this `client`
 };
 
 struct CompletionRecord {
@@ -175,6 +177,7 @@ struct InodeRecord {
   Attributes
       attributes;  // of a non-directory for good, since they are its version's; of a directory as first seen
   std::uint16_t name_bytes;
+  std::uint16_t racy;  // 1: it was found when its version was too young to tell its bytes
   std::array<char, limits::name_bytes + 1> name;
 };
 

@@ -81,6 +81,7 @@ class Reader final : public Clients {
     ++whole_;
   }
   void reply_control(Client, const std::string&) override {}
+  void clear(const Path&, std::uint64_t) override {}
   void notice(const Key&) override {}
 
  private:

@@ -284,7 +284,7 @@ class BadInput(MountTest):
         self.refused([program("copper"), "stats", "--mount", "/", "--frobnicate"], "--frobnicate")
 
     def test_the_command_refuses_what_is_no_mount_of_copper_s(self):
-        for verb in ("status", "stats"):
+        for verb in ("status", "stats", "clear"):
             for path in ("/", "/etc/passwd", "/proc", self.top + "/absent", "/dev/null"):
                 self.refused([program("copper"), verb, "--mount", path], path)
 

@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "test/simulation/faults.h"
 #include "test/simulation/scenario.h"
 #include "test/simulation/source.h"
 #include "tree/limits.h"
@@ -39,27 +40,11 @@ struct Reader {
   std::map<Key, Tag> seen{};  // bytes it could still have
 };
 
-// What goes wrong besides, in some of the runs.
-struct Faults {
-  std::uint32_t failures_one_in = 0;  // of storage's looks; 0: none
-  std::uint32_t stops = 0;            // ranks that stop answering
-  std::uint32_t starved = 0;          // links on which everything takes longer,
-  Duration starvation{};              // up to so much
-  std::uint32_t damaged_one_in = 0;   // of the messages that somebody waits for; 0: none
-  bool none() const { return stops == 0 && starved == 0 && damaged_one_in == 0; }
+struct UserClear {
+  Path path;
+  Instant begun{};
+  std::optional<Instant> over;  // all have forgotten
 };
-
-Faults choose_faults(Random& random, std::uint32_t ranks) {
-  Faults faults;
-  if (random.one_in(3)) faults.failures_one_in = random.between(3, 60);
-  if (ranks > 1 && random.one_in(3)) faults.stops = random.between(1, 2);
-  if (ranks > 1 && random.one_in(4)) {
-    faults.starved = random.between(1, 4);
-    faults.starvation = random.between(10ms, random.one_in(3) ? 9000ms : 300ms);
-  }
-  if (random.one_in(3)) faults.damaged_one_in = random.between(10, 300);
-  return faults;
-}
 
 // Segments short enough for a long block to be several.
 constexpr FlowLimits flow{.headers_in_flight = 8, .bytes_in_flight = 20'000, .segment_bytes = 2'000};
@@ -112,6 +97,8 @@ class Mixed final : Application {
         ++reports_due_;
       });
     }
+    for (std::uint32_t n = 0; n < 6; ++n)
+      queue.after(random_.between(0s, changes_end), [this] { clear_something(); });
     for (std::uint32_t n = 0; n < faults_.stops; ++n)
       queue.after(random_.between(500ms, changes_end), [this] {
         if (random_.one_in(2)) return stop(some_rank());
@@ -163,6 +150,16 @@ class Mixed final : Application {
       default:
         return source_.change(path, now);
     }
+  }
+  void clear_something() {
+    const auto rank = some_rank();
+    if (simulation_.stopped(rank)) return;
+    Path path("/");
+    if (!random_.one_in(3)) path = random_.one_in(2) ? Path(some_path()) : Path(parent_path(some_path()));
+    const auto client = new_client(rank);
+    clears_.emplace(client, UserClear{path, simulation_.now(), std::nullopt});
+    source_.clear_begins();
+    simulation_.clear(rank, client, path);
   }
   void stop(Rank rank) {
     if (simulation_.stopped(rank)) return;
@@ -267,7 +264,10 @@ class Mixed final : Application {
     const auto now = simulation_.now();
     const auto key = reader.key;
     if (failed(reader, outcome)) return done(reader);
-    const auto since = [&](Duration age) { return reader.last_look ? now : reader.asked - age - slack_; };
+    const auto cleared = cleared_before(reader);
+    const auto since = [&](Duration age) {
+      return reader.last_look ? now : std::max(reader.asked - age - slack_, cleared);
+    };
     switch (key.kind) {
       case Kind::entry:
         return opened(reader, source_.judge_entry(key, outcome, since(freshness), now));
@@ -277,6 +277,7 @@ class Mixed final : Application {
           return done(reader);
         }
         const auto listed = source_.judge_listing(key, outcome, since(freshness), now);
+        if (cleared > Instant{}) source_.judge_riding(listed, cleared, now);
         if (random_.one_in(4)) return ask(reader, Key::listing_block(key.path, 1, listed.edition));
         const auto file = listed.files.find(reader.path);
         return opened(reader, file == listed.files.end() ? std::nullopt : std::optional(file->second));
@@ -292,6 +293,14 @@ class Mixed final : Application {
       case Kind::filesystem:
         return done(reader);
     }
+  }
+  // When the last clear began that was over when the reader asked: what is answered is no older than that.
+  Instant cleared_before(const Reader& reader) const {
+    Instant last{};
+    for (const auto& [client, clear] : clears_)
+      if (clear.over && *clear.over <= reader.asked && tells_of(reader.key, clear.path))
+        last = std::max(last, clear.begun);
+    return last;
   }
   // Before ESTALE is told, the rank has heard that what named the version has expired.
   void expect_expired(const Reader& reader) const {
@@ -322,6 +331,14 @@ class Mixed final : Application {
   void on_notice(Rank rank, const Key& key) override {
     if (rank == simulation_.topology().root(simulation_.topology().tree_of(key))) source_.expired(key);
   }
+  void on_clearance(Rank, Client client, const Clearance& clearance) override {
+    expect(!clearance.missing || !faults_.none(), "a clear reaches every rank");
+    if (clearance.missing) return;
+    expect(clearance.ranks == simulation_.topology().ranks(), "a clear counts every rank once");
+    auto& clear = clears_.at(client);
+    clear.over = simulation_.now();
+    source_.clear_ends(clear.path);
+  }
   void on_report(Rank, Client, const Census& census) override {
     const bool all = census.ranks == simulation_.topology().ranks();
     expect(all || faults_.stops + faults_.starved > 0, "a census counts every rank");
@@ -347,6 +364,7 @@ class Mixed final : Application {
   std::vector<std::string> paths_;
   std::vector<std::unique_ptr<Reader>> readers_;
   std::map<Client, Reader*> waiting_;
+  std::map<Client, UserClear> clears_;
   std::vector<std::uint32_t> generations_;  // of each rank's front-end worker
   std::uint32_t last_client_ = 0;
   int reports_due_ = 0;

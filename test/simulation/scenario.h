@@ -36,9 +36,9 @@ struct Ran {
 Ran run_storm(const Settings& settings);
 
 // Readers open and read files that are meanwhile changed, replaced, removed; they give up, their workers die;
-// stores may be tiny. Throws Failure where an answer was not true lately, or where a reader does not get
-// through; and unless, after the last change and once what was known is no longer fresh, every rank sees
-// every file as it is.
+// stores may be tiny; users clear. Throws Failure where an answer was not true lately, or where a reader does
+// not get through; where one was older than a clear that was over when it was asked; and unless, after the
+// last change and once what was known is no longer fresh, every rank sees every file as it is.
 Ran run_mixed(const Settings& settings);
 
 // The seed's choice of all the rest.

@@ -111,7 +111,7 @@ bool Source::change_unseen(const std::string& path, Instant now) {
 
 void Source::begin(const Key& key, Instant now) {
   expect(under_way_.insert(key).second, "two loads at once of " + describe(key));
-  if (const auto last = fresh_until_.find(key); ranks_remember_ && last != fresh_until_.end())
+  if (const auto last = fresh_until_.find(key); ranks_remember_ && clears_ == 0 && last != fresh_until_.end())
     expect(last->second <= now, "asked again while it is fresh: " + describe(key));
   ++loads_;
   ++loads_by_key_[key];
@@ -144,6 +144,13 @@ void Source::expired(const Key& key) {
   };
   if (key.kind != Kind::listing) expire(Key::entry(key.path));
   expire(Key::listing(key.kind == Kind::listing ? std::string_view(key.path) : key.directory()));
+}
+
+void Source::clear_ends(const Path& path) {
+  --clears_;
+  std::erase_if(fresh_until_, [&](const auto& fresh) { return tells_of(fresh.first, path); });
+  for (const auto& key : under_way_)
+    if (tells_of(key, path)) overtaken_.insert(key);
 }
 
 Loaded Source::look(const Load& load, Instant now) {
@@ -263,6 +270,12 @@ Source::Listed Source::judge_listing(const Key& key, const Outcome& outcome, Ins
   listed.edition = outcome.tag;
   for (std::string path; text >> path;) listed.files[path] = read_version(text);
   return listed;
+}
+
+void Source::judge_riding(const Listed& listed, Instant from, Instant to) const {
+  for (const auto& [path, version] : listed.files)
+    expect(was(path, from, to, [&](const Spell& spell) { return spell.version == version; }),
+           "rides along and is not true lately: " + path);
 }
 
 bool Source::judge_block(const Key& key, const Outcome& outcome, Instant from, Instant to) const {

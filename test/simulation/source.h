@@ -43,6 +43,10 @@ class Source final : public SimulatedStorage {
   void ranks_remember() { ranks_remember_ = true; }
   void expired(
       const Key& key);  // what named its version: its entry and its directory's listing, or its listing
+  // Ranks may forget from the beginning of a clear to its end what tells of the path. One that does not end
+  // allows it for good.
+  void clear_begins() { ++clears_; }
+  void clear_ends(const Path& path);
   Loaded look(const Load& load, Instant now) override;
   void end(const Key& key) override;
   std::uint64_t loads() const override { return loads_; }
@@ -57,6 +61,7 @@ class Source final : public SimulatedStorage {
     std::uint64_t edition = 0;
   };
   Listed judge_listing(const Key& key, const Outcome& outcome, Instant from, Instant to) const;
+  void judge_riding(const Listed& listed, Instant from, Instant to) const;  // the versions too
   // A block, of a file or a listing: true where it is ESTALE and that version was gone by `to`.
   bool judge_block(const Key& key, const Outcome& outcome, Instant from, Instant to) const;
   // True where it is an error that a look at the key in [from, to] failed with; throws Failure where it is
@@ -94,6 +99,7 @@ class Source final : public SimulatedStorage {
   Random random_{0};
   std::unordered_map<Key, std::vector<std::pair<Instant, Errno>>, KeyHash> failures_;
   bool ranks_remember_ = false;
+  std::size_t clears_ = 0;                                 // under way
   std::unordered_map<Key, Instant, KeyHash> fresh_until_;  // of the last look at it
 };
 

@@ -37,16 +37,22 @@ struct QuietClients final : Clients {
   void reply(const Reply& reply, Instant) override { replies.push_back(reply); }
   void reply_control(Client to, const std::string& text) override { controls.emplace_back(to, text); }
   void notice(const Key& key) override { notices.push_back(key); }
+  void clear(const Path& path, std::uint64_t number) override { clears.emplace_back(path, number); }
   std::deque<Event> events;
   std::deque<Reply> replies;
   std::deque<std::pair<Client, std::string>> controls;
   std::deque<Key> notices;
+  std::deque<std::pair<Path, std::uint64_t>> clears;
 };
 
 struct Fixture {
   explicit Fixture(std::uint32_t self) : node(Rank{self}, Topology(7, {2, 2}, 1), {}) {}
-  static std::string report(ControlOp op, const Engine&, const std::optional<Census>& census, Instant) {
-    return op == ControlOp::status ? "status" : "stats of " + std::to_string(census->ranks);
+  static std::string report(const Subject& subject, const Engine&, Instant) {
+    if (const auto* census = std::get_if<Census>(&subject))
+      return "stats of " + std::to_string(census->ranks);
+    if (const auto* clearance = std::get_if<Clearance>(&subject))
+      return (clearance->missing ? "pending on " : "cleared on ") + std::to_string(clearance->ranks);
+    return "status";
   }
   Node node;
   QuietTransport transport;
@@ -158,6 +164,34 @@ TEST_CASE("a cancelled question is not replied to, whichever kind it is") {
   f.engine.turn(f.now + 10s);
   CHECK(f.clients.controls.empty());
   CHECK(f.clients.replies.empty());
+}
+
+TEST_CASE("a clear is answered when the front end and every subtree have said so") {
+  Fixture f(0);
+  f.clients.events.push_back(Control{client(1), ControlOp::clear, "/d"});
+  f.engine.turn(f.now);
+  REQUIRE(f.clients.clears.size() == 1);
+  CHECK(f.clients.clears[0].first == "/d");
+  REQUIRE(f.transport.sent.size() == 2);
+  const auto name = std::get<Clear>(f.transport.sent[0].message).clear;
+  f.transport.inbox = {{Rank{1}, Cleared{name, first_tree, 3}}, {Rank{2}, Cleared{name, first_tree, 3}}};
+  f.engine.turn(f.now);
+  CHECK(f.clients.controls.empty());
+  f.clients.events.push_back(FrontEndCleared{f.clients.clears[0].second});
+  f.engine.turn(f.now);
+  CHECK(f.clients.controls == std::deque{std::pair{client(1), std::string("cleared on 7")}});
+  CHECK_FALSE(f.engine.deadline());
+}
+
+TEST_CASE("a clear that is not complete is reported when its time is up") {
+  Fixture f(0);
+  f.clients.events.push_back(Control{client(1), ControlOp::clear, "/d"});
+  f.engine.turn(f.now);
+  f.clients.events.push_back(FrontEndCleared{f.clients.clears[0].second});
+  f.engine.turn(f.now + limits::clear_patience - 1ns);
+  CHECK(f.clients.controls.empty());
+  f.engine.turn(f.now + limits::clear_patience);
+  CHECK(f.clients.controls == std::deque{std::pair{client(1), std::string("pending on 1")}});
 }
 
 TEST_CASE("readiness travels, and its deadline is the engine's") {

@@ -86,7 +86,12 @@ std::vector<Message> every_message() {
       ReadyRanks{{Rank{5}, Rank{0xffff'ffff}}},
       Count{{Rank{3}, 1}},
       Counted{{Rank{3}, 1}, 8300, many_counters()},
+      Clear{{Rank{3}, 1}, first_tree, "/"},
+      Clear{{Rank{3}, ~std::uint64_t{0}}, Tree{63}, "/lus/env"},
+      Cleared{{Rank{3}, 1}, first_tree, 8300},
+      Cleared{{Rank{3}, 1}, Tree{63}, 8299, Rank{0}},
       // The longest of their kinds.
+      Clear{{Rank{3}, 1}, first_tree, longest_path()},
       Ask{Key::file_block(longest_path(), ~0u, version), 1},
       Answer{Key::file_block(longest_path(), ~0u, version), false, Errno{EIO}, 0, 0s},
       ReadyRanks{many},
@@ -184,7 +189,7 @@ TEST_CASE("the fields of the other messages survive the way") {
   CHECK(std::get<ReadyRanks>(ready->message).ranks == std::vector{Rank{5}, Rank{6}});
   const auto counted = decode(encoded(Counted{{Rank{3}, 9}, 8300, many_counters()}));
   REQUIRE(counted);
-  CHECK(std::get<Counted>(counted->message).census == CensusName{Rank{3}, 9});
+  CHECK(std::get<Counted>(counted->message).census == JobRequest{Rank{3}, 9});
   CHECK(std::get<Counted>(counted->message).ranks == 8300);
   CHECK(std::get<Counted>(counted->message).counters == many_counters());
 }

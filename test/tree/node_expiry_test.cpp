@@ -148,4 +148,93 @@ TEST_CASE("below the root an answer after an expiry is a new one") {
   CHECK(h.node.store().ready(an_entry)->outcome.fresh(h.now));
 }
 
+// ---- clearing ----
+
+namespace {
+
+const Key another = Key::file_block("/d/other", 0, {5, 2, 3, 4});
+
+}  // namespace
+
+TEST_CASE("what tells of a path is forgotten, and nothing else") {
+  for (const auto& key : {Key::entry("/d/f"), a_block, Key::listing("/d/f"), Key::listing("/d"),
+                          Key::entry("/d/f/below"), Key::filesystem("/d/f")})
+    CHECK(tells_of(key, "/d/f"));
+  for (const auto& key :
+       {Key::entry("/d"), Key::entry("/d/fg"), another, Key::listing("/"), Key::listing("/d/e")})
+    CHECK_FALSE(tells_of(key, "/d/f"));
+  CHECK(tells_of(Key::entry("/"), "/"));
+  CHECK(tells_of(another, "/"));
+
+  NodeHarness f(0, {3, {2, 2}, 1});
+  for (const auto& key : {a_listing, an_entry, a_block, another}) {
+    f.ask(1, key);
+    f.loaded(key, "old");
+  }
+  f.node.clear(first_tree, "/d/f");
+  CHECK(f.node.store().outcomes() == 1);
+  CHECK(f.node.store().ready(another) != nullptr);
+  CHECK(f.count(Counter::cleared) == 3);
+  CHECK_FALSE(action<Load>(f.ask(1, a_listing)).previous);  // nothing to be found unchanged
+}
+
+TEST_CASE("only the keys of the tree that a clear comes down are cleared") {
+  const Topology topology(3, {2, 2}, 2);
+  const auto mine = topology.tree_of(an_entry);
+  NodeHarness f(number(topology.root(mine)), topology);
+  f.ask(1, an_entry);
+  f.loaded(an_entry, "old");
+  f.node.clear(Tree{1 - number(mine)}, "/");
+  CHECK(f.node.store().outcomes() == 1);
+  f.node.clear(mine, "/");
+  CHECK(f.node.store().outcomes() == 0);
+}
+
+TEST_CASE("a load that a clear overtakes is repeated without what was known, however often it was") {
+  NodeHarness f(0, {3, {2, 2}, 1});
+  for (std::uint32_t n = 0; n < 3 * limits::load_repeats; ++n) {
+    if (n == 0) f.ask(1, an_entry);
+    f.node.clear(first_tree, "/");
+    CHECK_FALSE(action<Load>(f.loaded(an_entry, "old")).previous);
+  }
+  CHECK(text(action<Reply>(f.loaded(an_entry, "new"))) == "new");
+  CHECK(f.node.store().ready(an_entry)->outcome.fresh(f.now + 1h));
+}
+
+TEST_CASE("below the root an answer that comes after the clear is taken") {
+  NodeHarness f(1, {3, {2, 2}, 1});
+  f.ask(1, an_entry);
+  f.node.clear(first_tree, "/");
+  CHECK(text(action<Reply>(f.message(0, answer(an_entry, "new")))) == "new");
+}
+
+TEST_CASE("bytes that were arriving when a clear came are asked for again, and passed on to nobody new") {
+  NodeHarness f(1, {7, {2, 2}, 1});
+  f.ask(1, a_block);
+  const auto header = arriving(a_block, large);
+  f.message(0, header);
+  f.node.clear(first_tree, "/");
+  CHECK(f.message(3, Ask{a_block, 0}).empty());
+  CHECK(sent<Ask>(f.message(0, arrived(header)), 0).shape == Shape::control);
+  const auto out = f.message(0, answer(a_block, "new"));
+  CHECK(text(action<Reply>(out)) == "new");
+  CHECK(sent<Answer>(out, 3, 1).value->text() == "new");
+}
+
+TEST_CASE(
+    "what was asked in the bulk tree is asked again in the control tree, and no offer outlives a clear") {
+  NodeHarness f(1, {3, {2, 2}, 1});
+  f.message(0, offered(a_block, 1, large));
+  f.node.clear(first_tree, "/");
+  CHECK(sent<Ask>(f.message(0, answer(a_block, large)), 0).shape == Shape::control);
+
+  NodeHarness line(1, {3, {2, 2}, 1});
+  for (std::uint64_t n = 1; n <= limits::offers_at_once + 1; ++n)
+    line.message(0, offered(Key::file_block("/d/" + std::to_string(n), 0, {n, 2, 3, 4}), n, large));
+  line.node.clear(first_tree, "/");
+  line.message(0, answer(Key::file_block("/d/1", 0, {1, 2, 3, 4}), large));
+  line.message(0, answer(Key::file_block("/d/1", 0, {1, 2, 3, 4}), large));
+  CHECK(line.count(Counter::offers_taken) == limits::offers_at_once);
+}
+
 }  // namespace copper::test

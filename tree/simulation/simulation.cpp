@@ -20,11 +20,10 @@ class Simulation::Machine final : Storage, Clients {
         self_(self),
         port_(simulation.network_.port(self)),
         node_(self, simulation.topology_, simulation.options_),
-        engine_(node_, port_, *this, *this,
-                [this](ControlOp, const Engine&, const std::optional<Census>& census, Instant) {
-                  census_ = census;
-                  return std::string("stats");
-                }) {}
+        engine_(node_, port_, *this, *this, [this](const Subject& subject, const Engine&, Instant) {
+          subject_ = subject;
+          return std::string();
+        }) {}
 
   const Node& node() const { return node_; }
   const Engine& engine() const { return engine_; }
@@ -168,13 +167,20 @@ class Simulation::Machine final : Storage, Clients {
     if (pay(reply.client)) simulation_.application_.on_reply(self_, reply);
   }
   void reply_control(Client client, const std::string&) override {
-    note(5, census_->ranks);
-    if (pay(client)) simulation_.application_.on_report(self_, client, *census_);
+    simulation_.last_progress_ = simulation_.now();
+    if (const auto* census = std::get_if<Census>(&subject_)) {
+      note(5, census->ranks);
+      if (pay(client)) simulation_.application_.on_report(self_, client, *census);
+    } else if (const auto* clearance = std::get_if<Clearance>(&subject_)) {
+      note(7, clearance->ranks);
+      if (pay(client)) simulation_.application_.on_clearance(self_, client, *clearance);
+    }
   }
   void notice(const Key& key) override {
     note(6, KeyHash{}(key));
     simulation_.application_.on_notice(self_, key);
   }
+  void clear(const Path&, std::uint64_t number) override { happens(FrontEndCleared{number}); }
 
   // Into the digest.
   void note(std::uint64_t kind, std::uint64_t detail) {
@@ -193,7 +199,7 @@ class Simulation::Machine final : Storage, Clients {
   std::deque<Event> events_;
   std::vector<std::pair<Client, Debt>> owed_;
   std::vector<Client> cancelled_in_this_turn_;
-  std::optional<Census> census_;  // the one being reported
+  Subject subject_;  // the one being reported
   SimulatedNetwork::Port& port_;
   Node node_;
   Engine engine_;
@@ -223,6 +229,9 @@ void Simulation::ask(Rank rank, Client client, const Key& key, Tag have) {
 }
 void Simulation::ask_stats(Rank rank, Client client) {
   machine(rank).happens(Control{client, ControlOp::stats});
+}
+void Simulation::clear(Rank rank, Client client, const Path& path) {
+  machine(rank).happens(Control{client, ControlOp::clear, path});
 }
 void Simulation::cancel(Rank rank, Client client) { machine(rank).happens(Cancel{client}); }
 void Simulation::worker_gone(Rank rank, std::uint32_t generation) {

@@ -26,6 +26,7 @@ class Application {
   virtual ~Application() = default;
   virtual void on_reply(Rank rank, const Reply& reply) = 0;
   virtual void on_report(Rank, Client, const Census&) {}
+  virtual void on_clearance(Rank, Client, const Clearance&) {}
   virtual void on_notice(Rank, const Key&) {}
 };
 
@@ -40,9 +41,11 @@ class Simulation {
   Instant now() const { return queue_.now(); }
   const Topology& topology() const { return topology_; }
 
-  // On the node of `rank`, now. A client is answered exactly once, by on_reply or (ask_stats) by on_report.
+  // On the node of `rank`, now. A client is answered exactly once, by on_reply or (ask_stats) by on_report,
+  // or (clear) by on_clearance.
   void ask(Rank rank, Client client, const Key& key, Tag have);
   void ask_stats(Rank rank, Client client);
+  void clear(Rank rank, Client client, const Path& path);
   void cancel(Rank rank, Client client);
   void worker_gone(Rank rank, std::uint32_t generation);
   void mounted(Rank rank);
