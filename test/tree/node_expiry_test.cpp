@@ -228,7 +228,7 @@ TEST_CASE(
   f.node.clear(first_tree, "/");
   CHECK(sent<Ask>(f.message(0, answer(a_block, large)), 0).shape == Shape::control);
 
-  NodeHarness line(1, {3, {2, 2}, 1});
+  NodeHarness line(1, {3, {2, 2}, 1}, std::size_t{1} << 30);
   for (std::uint64_t n = 1; n <= limits::offers_at_once + 1; ++n)
     line.message(0, offered(Key::file_block("/d/" + std::to_string(n), 0, {n, 2, 3, 4}), n, large));
   line.node.clear(first_tree, "/");
