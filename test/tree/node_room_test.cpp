@@ -69,6 +69,21 @@ TEST_CASE("who reads here and there, or only for others, is not read ahead of") 
     CHECK(loads(h.message(1, Ask{.key = block(n)})) == Blocks{n});
 }
 
+TEST_CASE("an offer that nobody here asked for drives out nothing that somebody may ask for") {
+  NodeHarness h(3, seven, 3 * limits::block_bytes);
+  const std::string whole(limits::block_bytes, 'x');
+  for (std::uint32_t n = 0; n < 2; ++n) {
+    CHECK(h.message(0, offered(block(n), n + 1, whole)).size() == 1);
+    h.message(1, answer(block(n), whole));
+  }
+  CHECK(h.message(0, offered(block(2), 3, whole)).empty());
+  CHECK(h.count(Counter::offers_left) == 1);
+  CHECK(sent<Ask>(h.ask(1, block(2)), 0).key == block(2));  // who wants it asks
+
+  h.ask(2, block(0));  // all have it now who would ask for it here: it may go
+  CHECK(h.message(0, offered(block(3), 4, whole)).size() == 1);
+}
+
 TEST_CASE("what is read ahead waits for nobody's room") {
   NodeHarness h(0, seven, 16 * limits::block_bytes);  // 4 at a time
   for (std::uint32_t n = 0; n < 2; ++n) h.ask(n, block(n));
