@@ -65,12 +65,12 @@ PosixStorage::~PosixStorage() {
 }
 
 void PosixStorage::load(Load load) {
-  if (load.key.kind != Kind::block || shared_->source.known(load.key))
-    return begin(std::move(load), Buffer());
+  auto answer = shared_->source.known(load.key);
+  if (answer || load.key.kind != Kind::block) return begin(std::move(load), Buffer(), std::move(answer));
   const auto size = FileReader::block_size(load.key);
-  if (!size) return begin(std::move(load), Errno{EINVAL});
+  if (!size) return begin(std::move(load), Buffer(), Found{.bytes = Errno{EINVAL}});
   if (auto room = waiting_.empty() ? memory_.allocate(load.key, *size) : std::nullopt)
-    return begin(std::move(load), std::move(*room));
+    return begin(std::move(load), std::move(*room), std::nullopt);
   waiting_.push_back({std::move(load), std::chrono::steady_clock::now() + room_patience});
 }
 
@@ -79,9 +79,9 @@ void PosixStorage::begin_waiting() {
   while (!waiting_.empty()) {
     auto& [load, until] = waiting_.front();
     if (auto room = memory_.allocate(load.key, *FileReader::block_size(load.key))) {
-      begin(std::move(load), std::move(*room));
+      begin(std::move(load), std::move(*room), std::nullopt);
     } else if (std::chrono::steady_clock::now() >= until) {
-      begin(std::move(load), Errno{ENOBUFS});
+      begin(std::move(load), Buffer(), Found{.bytes = Errno{ENOBUFS}});
     } else {
       return;
     }
@@ -89,12 +89,9 @@ void PosixStorage::begin_waiting() {
   }
 }
 
-void PosixStorage::begin(Load load, Result<Buffer> given) {
+void PosixStorage::begin(Load load, Buffer room, std::optional<Found> answer) {
   const Number number{static_cast<std::uint64_t>(last_) + 1};
   last_ = number;
-  std::optional<Found> answer = shared_->source.known(load.key);
-  if (!given) answer.emplace().bytes = given.error();
-  Buffer room = given ? std::move(*given) : Buffer();
   std::optional<Source::View> previous;
   if (load.previous) previous = load.previous->span();
   const auto view = room.span();

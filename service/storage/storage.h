@@ -64,7 +64,7 @@ class PosixStorage final : public Storage {
     std::chrono::steady_clock::time_point until;
   };
 
-  void begin(Load load, Result<Buffer> room);
+  void begin(Load load, Buffer room, std::optional<Found> answer);  // `answer`: known without a look
   void begin_waiting();
   Result<Bytes> place(const Key& key, std::span<const std::byte> bytes, Tag tag);
 
