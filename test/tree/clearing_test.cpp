@@ -56,6 +56,17 @@ class Job {
       post(Rank{n}, out);
     }
   }
+  // A clear that has begun reaches everyone, all but one front end clear, and it is said who is missing. What
+  // all front ends were told, for the one that comes late.
+  auto come_to_the_look_without(Rank late) {
+    deliver();
+    const auto told = front_ends;
+    front_ends_clear(late);
+    deliver();
+    time_passes(limits::clear_look);
+    deliver();
+    return told;
+  }
 
   std::deque<NodeHarness> nodes;
   std::deque<Clearing> clearings;
@@ -137,12 +148,7 @@ TEST_CASE("who is missing is named, and the clear completes when it comes after 
   for (const std::uint32_t asker : {0u, 6u}) {
     Job job(Topology(15, {2, 2}, 1));
     job.begin(asker);
-    job.deliver();
-    const auto late = job.front_ends;
-    job.front_ends_clear(Rank{9});
-    job.deliver();
-    job.time_passes(limits::clear_look);
-    job.deliver();
+    const auto late = job.come_to_the_look_without(Rank{9});
     CHECK_FALSE(job.clearings[asker].taken(job.now));
     job.time_passes(limits::clear_patience - limits::clear_look);
     const auto taken = job.clearings[asker].taken(job.now);
@@ -159,12 +165,7 @@ TEST_CASE("who is missing is named, and the clear completes when it comes after 
 TEST_CASE("a rank that answers late completes a clear for which somebody still waits") {
   Job job(Topology(15, {2, 2}, 3));
   job.begin(6);
-  job.deliver();
-  const auto late = job.front_ends;
-  job.front_ends_clear(Rank{9});
-  job.deliver();
-  job.time_passes(limits::clear_look);
-  job.deliver();
+  const auto late = job.come_to_the_look_without(Rank{9});
   job.front_ends = late;
   job.front_ends_clear();
   job.deliver();
