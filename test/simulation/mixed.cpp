@@ -99,6 +99,11 @@ class Mixed final : Application {
     }
     for (std::uint32_t n = 0; n < 6; ++n)
       queue.after(random_.between(0s, changes_end), [this] { clear_something(); });
+    for (std::uint32_t n = 0; n < 3; ++n)
+      queue.after(random_.between(1s, changes_end), [this] {
+        const auto rank = some_rank();
+        if (!simulation_.stopped(rank)) simulation_.take_census(rank, Scope::profile);
+      });
     for (std::uint32_t n = 0; n < faults_.stops; ++n)
       queue.after(random_.between(500ms, changes_end), [this] {
         if (random_.one_in(2)) return stop(some_rank());
@@ -343,6 +348,19 @@ class Mixed final : Application {
     const bool all = census.ranks == simulation_.topology().ranks();
     expect(all || faults_.stops + faults_.starved > 0, "a census counts every rank");
     --reports_due_;
+  }
+
+  // Both sums are of the same ranks at the same moments.
+  void on_census(Rank, const Census& census) override {
+    const auto ranks = simulation_.topology().ranks();
+    expect(census.ranks <= ranks, "a census counts no rank twice");
+    expect(census.ranks == ranks || faults_.stops + faults_.starved > 0, "a census counts every rank");
+    const auto& profile = census.profile;
+    if (profile.portions_lost > 0) return;
+    for (std::size_t i = 0; i < counter_count; ++i)
+      expect(
+          profile.counters[i].sum == census.counters.values()[i] && profile.counters[i].ranks == census.ranks,
+          "a profile is the sum of its ranks");
   }
 
   void check() const {
