@@ -40,9 +40,6 @@ class Launcher(unittest.TestCase):
     def test_one_of_the_hosts_launches_too(self):
         self.assertEqual(sorted(self.launch("nid002", ["hostname"]).split()), self.cluster.hosts)
 
-    def test_messages_between_hosts_arrive_whole_and_in_order(self):
-        self.launch(LOGIN, [os.path.join(PROGRAMS, "mpi_transport")])
-
     def test_what_ranks_of_several_hosts_send_goes_over_their_cables(self):
         received = self.received(lambda: self.launch(LOGIN, BCAST))
         self.assertGreater(min(received[1:]), ENOUGH, received)
@@ -51,7 +48,7 @@ class Launcher(unittest.TestCase):
         received = self.received(lambda: self.launch(LOGIN, BCAST, hosts=["nid001"], per_host=4))
         self.assertLess(max(received), 1 << 20, received)
 
-    def test_a_job_leaves_nothing_on_a_host(self):
+    def test_messages_between_hosts_arrive_whole_and_in_order_and_leave_nothing_behind(self):
         self.launch(LOGIN, [os.path.join(PROGRAMS, "mpi_transport")])
         for host in self.cluster.hosts:
             self.assertEqual(self.cluster.processes(host), {})
