@@ -283,13 +283,15 @@ def kept():
 
 
 def enter():
-    """The outer namespaces, with a /mnt, an /etc/hosts and a /dev/fuse of their own."""
+    """The outer namespaces, with a /mnt, a /dev/fuse and, in /etc, what a cluster configures, of their own."""
     namespaces.enter()
     namespaces.cover("/sys", "sysfs", ["/sys/fs/cgroup"])
     namespaces.cover("/mnt", "tmpfs", kept(), data="mode=755")
     with open("/mnt/.hosts", "w", encoding="utf-8"):
         pass
     namespaces.mount("/mnt/.hosts", HOSTS_FILE, flags=namespaces.MS_BIND)
+    for point in filter(os.path.isdir, ("/etc/slurm", "/etc/munge")):
+        namespaces.cover(point, "tmpfs", data="mode=755")
     device = os.stat("/dev/fuse") if os.path.exists("/dev/fuse") else None
     if device and device.st_mode & 0o006 != 0o006 and not in_user_namespace():  # as on a compute node: open to all
         os.mknod("/mnt/.fuse", stat.S_IFCHR | 0o666, device.st_rdev)
@@ -303,19 +305,24 @@ def main():
     result = unittest.main(module="__main__", verbosity=2, exit=False).result
     if not result.wasSuccessful():
         sys.exit(1)
-    sys.exit(77 if result.testsRun == len(result.skipped) else 0)
+    sys.exit(77 if result.testsRun <= len(result.skipped) else 0)  # a class that is skipped counts once, and runs nothing
 
 
 def by_hand():
     parser = argparse.ArgumentParser(description="runs a command, or a shell, on the login host of a virtual cluster")
     parser.add_argument("-n", "--hosts", type=int, default=4)
+    parser.add_argument("--slurm", action="store_true", help="with Slurm on it")
     parser.add_argument("command", nargs=argparse.REMAINDER)
     options = parser.parse_args()
     enter()
     with Cluster(options.hosts) as cluster:
+        if options.slurm:
+            from slurm import Slurm  # pylint: disable=import-outside-toplevel
+            Slurm(cluster).up()
         sys.exit(cluster.run(LOGIN, options.command or ["bash", "-i"], timeout=None, stdin=None, stdout=None,
                              stderr=None).returncode)
 
 
 if __name__ == "__main__":
+    sys.modules["cluster"] = sys.modules["__main__"]
     by_hand()
