@@ -32,7 +32,6 @@ claim_run() { # mount nodes name
   local reason parent i name
   make_way "$1" "$2"
   reason=$(check_machine "$2" "$cores" && check_mount "$1" "$2") || refuse "$reason"
-  run_made=()
   parent=$(dirname -- "$1")
   for name in "$parent" "$1"; do
     [[ -e $name || -L $name ]] || run_made+=("$name")

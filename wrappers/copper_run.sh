@@ -102,6 +102,7 @@ check_runs() {
 # run_dir is the run; the others are the record's lines. run_kind: local, where all of the run is on this machine; node,
 # this host's part of a job's run; launch, what launched a job's run. run_made: directories made, outer ones first.
 # run_processes: "pid start-time name".
+run_made=() run_processes=()
 
 write_record() {
   {

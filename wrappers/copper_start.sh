@@ -32,7 +32,7 @@ find_launcher() {
       ;;
   esac
   mpiexec=$(find_mpiexec) || refuse "$mpiexec"
-  nodes=${nodes:-1}
+  [[ $platform != local ]] || nodes=${nodes:-1}
 }
 
 # The run's name is the scheduler's job, or one of its own; a second launch in a job gets <job>.2.
@@ -215,7 +215,7 @@ wait_until_ready() {
     case $line in
       'said copper_service copper: ready: '*)
         read -r _ _ _ _ ready _ <<<"$line"
-        ((ready == ${nodes:-${#host_list[@]}})) && return
+        ((ready == ${nodes:-${#host_list[@]}})) && return # --nodes of this machine, or hosts
         fail 1 "the launcher made of each rank a job of its own: is it this MPI's? (service_flags of the site, such as --mpi)"
         ;;
       'said copper_service copper: not ready: '*) fail 1 "${line#*copper: }" ;;
