@@ -27,28 +27,30 @@ make_way() { # mount nodes
   done
 }
 
-# Makes run_dir and its record, of which run_kind, run_job and run_job_dir are set already; then the mount directories.
-claim_run() { # mount nodes name
-  local reason parent i name
+# Makes run_dir and its record, of which run_job and run_job_dir are set already; then the mount directories. Its first
+# process is ours.
+claim_run() { # kind mount nodes name
+  local kind=$1 reason parent i name
+  shift
   make_way "$1" "$2"
   reason=$(check_machine "$2" "$cores" && check_mount "$1" "$2") || refuse "$reason"
   parent=$(dirname -- "$1")
-  for name in "$parent" "$1"; do
-    [[ -e $name || -L $name ]] || run_made+=("$name")
+  for name in "$parent" "$1"; do # what another run of ours made goes with the last of us
+    [[ -e $name || -L $name ]] && ! grep -qxsF -- "made=$name" "$runs"/*/run || run_made+=("$name")
   done
   for ((i = 0; $2 > 1 && i < $2; ++i)); do
     [[ -e $1/node$i ]] || run_made+=("$1/node$i")
   done
-  make_run "$runs/$run_job" "$1" "$2" "$3"
+  make_run "$runs/$run_job" "$kind" "$1" "$2" "$3"
   for name in "${run_made[@]}"; do
-    mkdir -m 0755 -- "$name" 2>/dev/null || refuse "cannot make the directory $name"
+    [[ -d $name ]] || mkdir -m 0755 -- "$name" 2>/dev/null || refuse "cannot make the directory $name"
   done
 }
 
-# The directory and the record of a run, whose first process is ours.
-make_run() { # directory mount nodes name
-  run_dir=$1 run_mount=$2 run_nodes=$3
-  run_processes=("$$ $(start_time $$) $4")
+# The directory and the record of a run.
+make_run() { # directory kind mount nodes name
+  run_dir=$1 run_kind=$2 run_mount=$3 run_nodes=$4
+  run_processes=("$$ $(start_time $$) $5")
   if ! { mkdir -m 0700 -- "$run_dir" && write_record; } 2>/dev/null; then
     rm -rf -- "$run_dir"
     refuse "cannot write to $run_dir: /dev/shm is full"

@@ -25,7 +25,7 @@ read_job() { # job directory
   local line file=$1/run
   [[ -f $file ]] || file=$1/stopping
   [[ -f $file && -O $file && -O $1 && -z $(find "$1" "$file" -maxdepth 0 -perm /022) ]] || return 1
-  run_job_dir=$1 run_job='' mount='' platform='' scheduler_job='' hosts_given='' mpiexec='' cores='' site_variables=()
+  run_job_dir=$1 run_job='' mount='' platform='' scheduler_job='' hosts_given='' mpiexec='' cores='' launched_on='' site_variables=()
   settings=()
   while IFS= read -r line; do
     case $line in
@@ -36,6 +36,7 @@ read_job() { # job directory
       hosts_given=*) hosts_given=${line#*=} ;;
       mpiexec=*) mpiexec=${line#*=} ;;
       cores=*) cores=${line#*=} ;;
+      launched_on=*) launched_on=${line#*=} ;;
       setting=*' '*) line=${line#*=} && settings[${line%% *}]=${line#* } ;;
       environment=*) site_variables+=("${line#*=}") ;;
     esac
@@ -52,9 +53,12 @@ end_job() {
     end_named TERM launch 60 # still starting: it ends the run itself, unless that is us
   fi
   [[ -f $job_dir/stopping ]] || return 0
-  read_job "$job_dir" && end_hosts || status=1
+  read_job "$job_dir" || return 1
+  end_hosts || status=1
   if [[ -f $launched/run ]] && read_record "$launched"; then
     end_run || status=1
+  else
+    end_launchers
   fi
   ((status)) || rm -f -- "$job_dir/stopping"
   return $status
@@ -82,7 +86,7 @@ end_hosts() {
         ;;
       'copper_node.sh: '*) printf '%s\n' "$said" >&2 ;;
     esac
-  done < <(run_step 120)
+  done < <(run_step 120 "$run_job")
   ((${#ended[@]} >= ${#host_list[@]})) && return $status
   for host in "${host_list[@]}"; do
     [[ -n ${ended[$host]-} || -n ${ended[${host%%.*}]-} ]] || one+=("$host")
@@ -95,7 +99,7 @@ end_hosts() {
       ((++running <= 16)) || wait -n
       {
         step_command end '' "$host"
-        [[ $(run_step 30) == *'copper: ended '* ]] || printf '%s\n' "$host"
+        [[ $(run_step 30 "$run_job") == *'copper: ended '* ]] || printf '%s\n' "$host"
       } &
     done
     wait
@@ -103,6 +107,16 @@ end_hosts() {
   return $status
 }
 
-run_step() { # seconds
-  cd / && timeout -k 10 "$1" env -i "${clean[@]}" "${step[@]}" "$lib/copper_node.sh" end --job "$run_job" </dev/null 2>&1
+# What started the steps ends with them; its record goes too where launch ran on one of the hosts.
+end_launchers() {
+  local host
+  for host in "${host_list[@]}"; do
+    [[ ${host%%.*} == "${launched_on%%.*}" ]] || continue
+    step_command end '' "$host"
+    run_step 30 "$run_job.launch" >/dev/null
+  done
+}
+
+run_step() { # seconds run
+  cd / && timeout -k 10 "$1" env -i "${clean[@]}" "${step[@]}" "$lib/copper_node.sh" end --job "$2" </dev/null 2>&1
 }

@@ -26,7 +26,7 @@ refuse() {
 
 what=$1
 shift
-run_kind=node run_job='' run_job_dir='' mount='' log_dir='' cores='' record=()
+run_job='' run_job_dir='' mount='' log_dir='' cores='' record=()
 while (($#)) && [[ $1 != -- ]]; do
   case $1 in
     --job) run_job=$2 ;;
@@ -71,7 +71,7 @@ if read_record "$runs/$run_job"; then
   write_record 2>/dev/null || refuse "/dev/shm is full"
 else
   run_job_dir=$job_dir
-  claim_run "$mount" 1 "$name"
+  claim_run node "$mount" 1 "$name"
 fi
 mkdir -p -- "$log_dir" 2>/dev/null || refuse "cannot make the log directory $log_dir"
 

@@ -120,8 +120,7 @@ print_commands() {
 
 # This machine's, for all nodes that it plays.
 claim_machine() {
-  run_kind=local
-  claim_run "$mount" "$nodes" launch
+  claim_run local "$mount" "$nodes" launch
   claimed=run
   mkfifo -- "$run_dir/events" 2>/dev/null || refuse "cannot write to $run_dir: /dev/shm is full"
   write_down
@@ -129,8 +128,7 @@ claim_machine() {
 
 # A job's: its record in the job directory. Each host is claimed by the step that comes up on it.
 claim_job() {
-  run_kind=launch
-  make_run "$run_dir" "$mount" 0 launch
+  make_run "$run_dir" launch "$mount" 0 launch
   claimed=run
   mkfifo -- "$run_dir/events" 2>/dev/null || refuse "cannot write to $run_dir: /dev/shm is full"
   write_down

@@ -62,7 +62,7 @@ if [[ -e $runs ]]; then
   [[ -n $dry_run ]] || claim_runs
   for directory in "$runs"/*/; do
     read_record "${directory%/}" || continue
-    [[ $run_kind != local && -n $(compgen -G "$run_job_dir/@(run|stopping)") ]] && run_dir=$run_job_dir # the whole of it
+    [[ $run_kind != local && (-f $run_job_dir/run || -f $run_job_dir/stopping) ]] && run_dir=$run_job_dir # the whole of it
     [[ -z $wanted_base || ${run_job_dir%/*} == "$wanted_base" ]] && found[$run_dir]=$run_mount
   done
 fi
