@@ -184,9 +184,10 @@ options_agree() {
         refuse "${local_trees[i + 1]} cannot be both local (--local) and shared (--share)"
     done
   done
-  [[ -z $nodes ]] || [[ -z $hosts_given ]] || refuse "--nodes plays nodes on this machine: it does not go with --hosts"
+  [[ -z $nodes || -z $hosts_given ]] || refuse "--nodes plays nodes on this machine: it does not go with --hosts"
   [[ -z $nodes || $platform =~ ^(local)?$ ]] || refuse "--nodes plays nodes on this machine: it does not go with --platform $platform"
-  [[ $platform != local ]] || [[ -z $hosts_given ]] || refuse "--platform local is this machine: it does not go with --hosts"
+  [[ $platform != local || -z $hosts_given ]] || refuse "--platform local is this machine: it does not go with --hosts"
+  [[ $address_mode != discover || -z $address_book ]] || refuse "--address-mode discover has no use for a --facility-address-book"
 }
 
 # ---- the effective options as JSON, for logs/options.json; null: left to the programs ----
