@@ -32,7 +32,9 @@ constexpr auto takeover_patience = 5s;
 constexpr auto leaving_patience = 2s;
 constexpr auto slow_period = 5s;
 constexpr std::size_t slow_shown = 5;  // the oldest
-constexpr int polls_per_wake = 4;      // some MPIs need several to report one message
+using Log = std::shared_ptr<spdlog::logger>;
+
+constexpr int polls_per_wake = 4;  // some MPIs need several to report one message
 
 std::atomic<bool> told_to_leave{false};
 static_assert(std::atomic<bool>::is_always_lock_free);
@@ -120,7 +122,7 @@ class Announcement {
 // asked for, and each rank that is found dead.
 class WatchLog {
  public:
-  explicit WatchLog(std::shared_ptr<spdlog::logger> log) : log_(std::move(log)) {}
+  explicit WatchLog(Log log) : log_(std::move(log)) {}
 
   void look(const Node& node, Instant now) {
     if (now < next_look_) return;
@@ -147,7 +149,7 @@ class WatchLog {
     told = told || count > 0;
   }
 
-  std::shared_ptr<spdlog::logger> log_;
+  Log log_;
   Instant next_look_{};
   std::array<bool, counter_count> told_{};
 };
@@ -175,11 +177,22 @@ int run(Engine& engine, MpiTransport& transport, Segment& segment, Announcement&
   return 0;
 }
 
-int serve(const ServiceOptions& options, MpiJob& job, Segment& segment) {
+void make_directory(const std::filesystem::path& path) {
+  std::error_code failed;
+  std::filesystem::create_directories(path, failed);
+  if (failed) throw Refusal(fmt::format("cannot make the directory {}: {}", path.string(), failed.message()));
+}
+
+Log open_rank_log(const ServiceOptions& options, const MpiJob& job) {
+  auto process = options.process;
+  process.log_dir = options.log_dir(job.rank(), job.size());
+  if (!process.log_dir.empty()) make_directory(process.log_dir);
+  return open_log(process, fmt::format("copper_service.{}.{}", job.hosts()[job.rank()], job.rank()));
+}
+
+int serve(const ServiceOptions& options, MpiJob& job, Segment& segment, Log log) {
   const auto started = monotonic_now();
   const auto names = node_names(options, job);
-  const auto log =
-      open_log(options.process, fmt::format("copper_service.{}.{}", job.hosts()[job.rank()], job.rank()));
   log->info("rank {} of {} on {}, {} tree(s) of fan-out {}, {} for blocks, publishes {}, cache {} bytes",
             job.rank(), job.size(), names[job.rank()], options.trees, options.fanouts.control,
             options.fanouts.bulk, name_of(options.publish), options.cache_bytes);
@@ -235,12 +248,15 @@ int launch(int argc, char** argv) {
   settle_process(options.process);
   leave_on_signals();
   MpiJob job(argc, argv);
-  together(job, [&] {
-    if (!options.groups.empty()) job.group_hosts(options.groups);
-  });
+  std::optional<std::vector<FacilityBook::Entry>> book;
+  together(job, [&] { book = consult_book(options.addresses, job); });
+  Log log;
+  together(job, [&] { log = open_rank_log(options, job); });
+  together(job,
+           [&] { write_address_books(options.addresses, job, book, options.log_dir(0, job.size()), *log); });
   std::optional<Segment> segment;
   together(job, [&] { segment = own_segment(options, job); });
-  return serve(options, job, *segment);
+  return serve(options, job, *segment, log);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@ made of namespaces and a PATH of links."""
 
 import os
 import shutil
+import socket
 import stat
 import unittest
 
@@ -110,12 +111,6 @@ class BadInput(MountTest):
             options = [] if "mount" in text else ["-v", self.mount]
             self.refused([LAUNCH, "-d", self.top + "/logs", *options, "--site", site], *words)
 
-    def groups_file(self, text):
-        file = os.path.join(self.top, "groups")
-        with open(file, "w", encoding="utf-8") as groups:
-            groups.write(text)
-        return file
-
     def test_launch_refuses_a_mount_directory_that_cannot_be(self):
         with open(self.mount, "w", encoding="utf-8"):
             pass
@@ -215,18 +210,35 @@ class BadInput(MountTest):
                                ("-T", ("0", "65")), ("--fanout", ("0", "65")), ("--bulk-fanout", ("0", "65")),
                                ("--publish", ("some",)), ("--cache-bytes", ("0", "x")),
                                ("-M", ("-1", "x")), ("--local", ("lus", "/", "/lus/")), ("--share", ("/lus/../x", "//lus")),
-                               ("--lanes", ("0", "9")), ("--ready-seconds", ("x", "-1"))):
+                               ("--lanes", ("0", "9")), ("-a", ("x",)), ("-n", ("a/b", "")), ("-N", ("0", "x")),
+                               ("-I", ("-1", "x")), ("--ready-seconds", ("x", "-1"))):
             for value in values:
                 self.refused(self.service(option, value), option.lstrip("-"))
 
-    def test_the_service_refuses_malformed_groups_with_one_line_on_all_ranks(self):
+    def book(self, text):
+        file = os.path.join(self.top, "book")
+        with open(file, "w", encoding="utf-8") as book:
+            book.write(text)
+        return file
+
+    def refused_by_one_rank(self, *options):
+        """By two ranks, of which one says why."""
         launcher = os.environ.get("COPPER_MPIEXEC", "mpiexec").split()
-        for file in (self.groups_file("node1 rack1 more\n"), self.top + "/absent", self.top):
-            done = run([*launcher, "-n", "2", *self.service("--nodes", "2", "--groups", file)])
-            ours = [line for line in done.stderr.splitlines() if "copper_service: " in line]
-            self.assertEqual((done.returncode, len(ours)), (2, 1), done.stderr)
-            self.assertIn(file, ours[0])
+        done = run([*launcher, "-n", "2", *self.service("--nodes", "2", *options)])
+        ours = [line for line in done.stderr.splitlines() if "copper_service: " in line]
+        self.assertEqual((done.returncode, len(ours)), (2, 1), done.stderr)
         self.nothing_left()
+        return ours[0]
+
+    def test_the_service_refuses_a_malformed_address_book_with_one_line_on_all_ranks(self):
+        for file in (self.book("node1 cxi://cxi0 rack1 more\n"), self.top + "/absent", self.top):
+            self.assertIn(file, self.refused_by_one_rank("-F", file))
+
+    def test_the_service_names_the_hosts_that_an_address_book_lacks(self):
+        self.assertIn(socket.gethostname(), self.refused_by_one_rank("-F", self.book("elsewhere cxi://cxi0\n")))
+
+    def test_the_service_refuses_a_book_that_discovery_has_no_use_for(self):
+        self.refused(self.service("-a", "discover", "-F", self.book("")), "discover")
 
     def test_the_service_refuses_a_run_directory_that_is_not_there(self):
         self.refused([program("copper_service"), "--run-dir", self.top + "/absent", "--mount", self.mount], "absent")
