@@ -72,8 +72,8 @@ class Cluster:
         programs = [os.environ["COPPER_BIN"]] if "COPPER_BIN" in os.environ else []
         self.env = {
             **{name: value for name, value in os.environ.items() if name.startswith(("COPPER_", "LC_", "LANG"))},
-            "PATH": ":".join([f"{ROOM}/bin", *programs, "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"]),
-            "HOME": HOME, "USER": "nobody" if self.user else "root", "COPPER_VIRTUAL_CLUSTER": ROOM, **(env or {}),
+            "PATH": ":".join([f"{ROOM}/bin", *programs, f"{SOURCE}/wrappers", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"]),
+            "HOME": HOME, "USER": "nobody" if self.user else "root", **(env or {}),
         }
         self._unshares = {}  # host -> the process that started it
         self._inits = {}     # host -> its first process, as seen here
@@ -116,7 +116,7 @@ class Cluster:
         self._unshares.clear()
         for link in [*self._all(), "bridge"]:
             subprocess.run(["ip", "link", "delete", link], stderr=subprocess.DEVNULL, check=False)
-        for directory in (STORAGE, HOME, ROOM):
+        for directory in (HOME, ROOM, *([] if os.path.ismount(STORAGE) else [STORAGE])):
             shutil.rmtree(directory, ignore_errors=True)
 
     def _all(self):
@@ -126,11 +126,12 @@ class Cluster:
         return os.path.join(ROOM, host)
 
     def _make_directories(self):
-        for directory in (STORAGE, HOME, ROOM, f"{ROOM}/bin"):
+        for directory in (HOME, ROOM, f"{ROOM}/bin"):
             os.mkdir(directory)
-            os.chmod(directory, 0o755)
-        for directory in (STORAGE, HOME):
-            os.chown(directory, self.user, -1)
+        if not os.path.ismount(STORAGE):  # else the test has something of its own there
+            os.makedirs(STORAGE, exist_ok=True)
+            os.chown(STORAGE, self.user, -1)
+        os.chown(HOME, self.user, -1)
         os.symlink(VSSH, f"{ROOM}/bin/ssh")
         with open(HOSTS_FILE, "w", encoding="utf-8") as file:
             file.write("127.0.0.1 localhost\n")
@@ -285,6 +286,7 @@ def kept():
 def enter():
     """The outer namespaces, with a /mnt, a /dev/fuse and, in /etc, what a cluster configures, of their own."""
     namespaces.enter()
+    namespaces.leave("fuse.copper", "fuse.model")  # of other tests, which could not end while we have them
     namespaces.cover("/sys", "sysfs", ["/sys/fs/cgroup"])
     namespaces.cover("/mnt", "tmpfs", kept(), data="mode=755")
     with open("/mnt/.hosts", "w", encoding="utf-8"):

@@ -14,7 +14,11 @@ import unittest
 from cluster import LOGIN, ROOM, checked, eventually, in_user_namespace
 
 DAEMONS = ("slurmctld", "slurmd", "munged")
+OWN = (*DAEMONS, "slurmscriptd")  # and what they start for themselves
 CPUS = 8  # as said to Slurm; in truth the hosts share the machine's
+
+# How Debian's MPIs are told their ranks. By another way MPICH takes each rank for a job of one, and Open MPI refuses.
+MPI_TYPE = {"mpich": "pmi2", "openmpi": "pmix"}
 
 CONFIGURATION = f"""
 ClusterName=virtual
@@ -35,6 +39,7 @@ SlurmctldLogFile={ROOM}/slurmctld.log
 SlurmdLogFile={ROOM}/slurmd.%h.log
 KillWait=5
 ReturnToService=2
+MpiDefault={{mpi}}
 PartitionName=batch Nodes=ALL Default=YES OverSubscribe=EXCLUSIVE MaxTime=10
 """
 
@@ -63,7 +68,7 @@ class Slurm:
         with open("/etc/munge/munge.key", "wb", opener=lambda path, flags: os.open(path, flags, 0o400)) as key:
             key.write(os.urandom(128))
         with open("/etc/slurm/slurm.conf", "w", encoding="utf-8") as file:
-            file.write(CONFIGURATION)
+            file.write(CONFIGURATION.format(mpi=MPI_TYPE[os.environ.get("COPPER_MPI", "mpich")]))
             file.writelines(f"NodeName={host} NodeAddr={self.cluster.address(host)} CPUs={CPUS}\n"
                             for host in self.cluster.hosts)
         munged = "mkdir -m 755 /run/munge && munged --key-file=/etc/munge/munge.key --pid-file=/run/munge/pid " \
@@ -74,11 +79,6 @@ class Slurm:
                     env=self.cluster.env)
         if not eventually(lambda: self.ask("sinfo", "-h", "-t", "idle", "-o", "%D") == str(len(self.cluster.hosts)), 60):
             raise AssertionError(f"hosts are not idle: {self.ask('sinfo', '-N', '-l')}\n{self.logs()}")
-
-    @staticmethod
-    def srun_mpi():
-        """How Debian's MPIs are told their ranks. Otherwise MPICH takes each for a job of one, and Open MPI refuses."""
-        return ["--mpi=pmix"] if os.environ["COPPER_MPI"] == "openmpi" else ["--mpi=pmi2"]
 
     def ask(self, *command):
         """What it printed."""

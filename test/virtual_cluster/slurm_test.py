@@ -61,7 +61,7 @@ class Jobs(unittest.TestCase):
         self.assertEqual(len(set(said.split()) & set(self.cluster.hosts)), 4, said)
 
     def test_srun_starts_the_ranks_of_an_mpi_job(self):
-        self.over_the_cables("srun", "-N4", *self.slurm.srun_mpi(), *BCAST)
+        self.over_the_cables("srun", "-N4", *BCAST)
 
     def test_the_mpi_s_own_launcher_starts_its_ranks_through_slurm(self):
         launcher = os.environ["COPPER_MPIEXEC"].split()[0]
