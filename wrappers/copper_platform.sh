@@ -33,9 +33,13 @@ find_platform() {
 
 # Has the scheduler's job ended, and with it all that was in it? Not where nobody knows.
 job_is_over() {
-  local status
+  local said status
   case $platform in
-    slurm) type -P squeue >/dev/null && [[ -z $(squeue -h -j "$scheduler_job" -o %T 2>/dev/null) ]] ;;
+    slurm)
+      type -P squeue >/dev/null || return 1
+      said=$(squeue -h -j "$scheduler_job" -o %T 2>&1)
+      [[ -z $said || $said == *'Invalid job id'* ]]
+      ;;
     pbs)
       type -P qstat >/dev/null || return 1
       qstat "$scheduler_job" >/dev/null 2>&1
