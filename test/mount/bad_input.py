@@ -58,10 +58,12 @@ class BadInput(MountTest):
         self.refused([STOP, "--frobnicate"], "--frobnicate")
 
     def test_launch_refuses_options_without_their_value(self):
-        for option in ("-v", "-d", "-E", "-l", "-t", "-b", "-s", "--nodes", "--record", "--fanout", "--groups", "--local",
-                       "--share", "-M"):
+        for option in ("-v", "-d", "-E", "-l", "-t", "-b", "-s", "--nodes", "--record", "--fanout", "--local", "--share", "-M",
+                       "-N", "-I", "-F", "-a", "-n", "--site", "--platform", "--hosts", "--hostfile"):
             self.refused([LAUNCH, option], option)
         self.refused([STOP, "-v"], "-v")
+        for option in ("--map-links", "--per-rank-output", "--dry-run", "--aggregate-profiling", "--full-path-profiling"):
+            self.refused(self.launch(option + "=yes"), option, "no value")
 
     def test_launch_refuses_values_out_of_range(self):
         for option, values in (("--nodes", ("0", "-1", "x", "1000000", "1.5", "")), ("-l", ("6", "-1", "debug")),
@@ -70,7 +72,11 @@ class BadInput(MountTest):
                                ("-M", ("-1", "x", "1.5M", "1MB", "M", "1P")),
                                ("-T", ("0", "65", "x")), ("-s", ("-1", "x")),
                                ("--fanout", ("0", "65", "x")), ("--bulk-fanout", ("0", "65")),
-                               ("--publish", ("some", "")), ("--groups", (self.top + "/absent", self.top))):
+                               ("--publish", ("some", "")), ("-F", (self.top + "/absent", self.top)),
+                               ("-N", ("0", "x")), ("-I", ("-1", "x")), ("-a", ("guess", "facility discover")),
+                               ("-n", ("cxi8", "cxi12", "cxi://eth0", "a b", "../x")),
+                               ("--platform", ("cray", "")), ("--site", ("nowhere", self.top + "/absent")),
+                               ("--hosts", ("a,,b", "-a", "a b")), ("--hostfile", (self.top, "/dev/null"))):
             for value in values:
                 self.refused(self.launch(option, value), option)
 
@@ -82,7 +88,28 @@ class BadInput(MountTest):
             self.refused(self.launch(option, self.top + "/link/x"), option, "symbolic link", f"say {self.top}/x")
             os.unlink(self.top + "/link")
         self.refused(self.launch("--local", "/lus", "--share", "/lus"), "/lus", "both")
-        self.refused(self.launch("--map-links=yes"), "--map-links", "no value")
+
+    def test_launch_refuses_places_that_do_not_go_together(self):
+        self.refused(self.launch("--hosts", "a,b", "--nodes", "2"), "--nodes", "--hosts")
+        self.refused(self.launch("--platform", "slurm", "--nodes", "2"), "--nodes", "--platform slurm")
+        self.refused(self.launch("--platform", "local", "--hosts", "a"), "local", "--hosts")
+        self.refused(self.launch("--platform", "slurm"), "SLURM_JOB_ID")
+        self.refused(self.launch("--platform", "pbs"), "PBS_JOBID")
+        other = "openmpi" if os.environ["COPPER_MPI"] == "mpich" else "hydra"
+        self.refused(self.launch("--platform", other, "--hosts", "a"), other, os.environ["COPPER_MPI"])
+        job = {"SLURM_JOB_ID": "7", "SLURM_JOB_NODELIST": "x[1-"}
+        self.refused(self.launch("--platform", "slurm", "--dry-run"), "SLURM_JOB_NODELIST", env=job)
+
+    def test_launch_refuses_a_site_that_it_cannot_follow(self):
+        site = os.path.join(self.top, "site.conf")
+        for text, *words in (("cores 1\n", "line 1", "key = value"), ("\n# x\nflag = -x\n", "line 3", "'flag'"),
+                             ("platform = cray\n", "platform", "slurm"), ("cores = first\n", "cores"),
+                             ("net_type = a b\n", "net_type"), ("mount = here\n", "mount", "absolute"),
+                             ("address_book = /absent\n", "address_book"), ("environment = $(id)\n", "NAME=VALUE")):
+            with open(site, "w", encoding="utf-8") as file:
+                file.write(text)
+            options = [] if "mount" in text else ["-v", self.mount]
+            self.refused([LAUNCH, "-d", self.top + "/logs", *options, "--site", site], *words)
 
     def test_launch_refuses_a_mount_directory_that_cannot_be(self):
         with open(self.mount, "w", encoding="utf-8"):
