@@ -41,7 +41,7 @@ bool CensusTaker::on_count(Rank from, const Count& message, const Own& own, Inst
 void CensusTaker::spread(const Count& count, UnderWay census, Actions& out) {
   for (const auto neighbour : neighbours_) {
     if (neighbour == census.told_by) continue;
-    census.awaited.emplace(neighbour, 0);
+    census.awaited.emplace(neighbour, Answering{0, census.sum.profile.empty()});
     out.push_back(Send{neighbour, Count{count.census, count.scope, count.hops + 1}});
   }
   if (census.told_by && census.awaited.empty()) {
@@ -57,8 +57,8 @@ bool CensusTaker::on_portion(Rank from, const Portion& message) {
   if (found == under_way_.end()) return true;
   const auto awaited = found->second.awaited.find(from);
   if (awaited == found->second.awaited.end()) return false;
-  if (!found->second.sum.profile.add_portion(message.bytes, topology_.ranks())) return false;
-  ++awaited->second;
+  if (!awaited->second.profile.add_portion(message.bytes, topology_.ranks())) return false;
+  ++awaited->second.portions;
   return true;
 }
 
@@ -69,8 +69,10 @@ bool CensusTaker::on_counted(Rank from, const Counted& message, Actions& out) {
   auto& census = found->second;
   const auto awaited = census.awaited.find(from);
   if (awaited == census.awaited.end()) return false;
-  if (message.portions > awaited->second)
-    census.sum.profile.portions_lost += message.portions - awaited->second;
+  const auto& answering = awaited->second;
+  census.sum.profile.add(answering.profile);
+  if (message.portions > answering.portions)
+    census.sum.profile.portions_lost += message.portions - answering.portions;
   census.awaited.erase(awaited);
   census.sum.counters.add(message.counters);
   census.sum.ranks += message.ranks;

@@ -56,10 +56,14 @@ class CensusTaker {
   std::optional<Instant> deadline() const;
 
  private:
+  // What a neighbour has sent of its profile: it counts when all of it has come.
+  struct Answering {
+    std::uint32_t portions = 0;
+    Profile profile;
+  };
   struct UnderWay {
-    std::optional<Rank> told_by;  // nothing: this rank's own
-    std::map<Rank, std::uint32_t>
-        awaited{};  // neighbours that have not answered; portions that they have sent
+    std::optional<Rank> told_by;          // nothing: this rank's own
+    std::map<Rank, Answering> awaited{};  // neighbours that have not answered
     Census sum{};
     Instant due{};
   };

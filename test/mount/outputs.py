@@ -197,8 +197,7 @@ class Outputs(MountTest):
         with Nodes(3, options=("-l", "4")) as self.nodes:
             self.nodes.on_each(lambda i: os.listdir(self.nodes.path(i, "/usr/lib")))
             job = self.stop(self.nodes)
-            with open(f"{job}/logs/copper_service.{socket.gethostname()}.0.log", encoding="utf-8") as file:
-                log = file.read()
+            log = self.text(f"{job}/logs/copper_service.{socket.gethostname()}.0.log")
             self.assertRegex(log, r": provider registration completed after \d+\n")
             for rank in (1, 2):
                 self.assertRegex(log, rf"rank {rank} on node{rank}: provider registration completed after \d+\n")
@@ -211,17 +210,16 @@ class Outputs(MountTest):
         os.mkdir(top + "/run", 0o700)
         command = [*os.environ.get("COPPER_MPIEXEC", "mpiexec").split(), "-n", "4",
                    os.path.join(os.environ["COPPER_BIN"], "copper_service"), "--run-dir", top + "/run", "--mount",
-                   top + "/mnt", "--nodes", "4", "--fanout", "2", "--job-dir", top + "/job", "-P"]
+                   top + "/mnt", "--nodes", "4", "--fanout", "2", "--job-dir", top + "/job", "-P", "-l", "4"]
         launcher = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=top)
         ranks = []
 
-        def all_started():
+        def all_serve():
             ranks[:] = self.ranks_below(top)
-            return len(ranks) == 4 and len(glob.glob(top + "/run/*.segment")) == 4
+            return len([log for log in logs.values() if "registration completed" in self.text(log)]) == 4
         try:
-            self.assertTrue(eventually(all_started, 30))
-            logs = {int(path.rsplit(".", 2)[1]): path for path in glob.glob(top + "/job/logs/*.log")}
-            self.assertEqual(sorted(logs), [0, 1, 2, 3])
+            logs = {rank: f"{top}/job/logs/copper_service.{socket.gethostname()}.{rank}.log" for rank in range(4)}
+            self.assertTrue(eventually(all_serve, 30))
             silent = next(pid for pid in ranks if self.writes_to(pid, logs[3]))
             os.kill(silent, signal.SIGSTOP)
             begun = time.monotonic()
@@ -231,8 +229,7 @@ class Outputs(MountTest):
             summary = top + "/job/profiling/cluster/profiling_summary.md"
             self.assertTrue(eventually(lambda: os.path.isfile(summary), 10))
             self.assertLess(time.monotonic() - begun, 6)
-            with open(summary, encoding="utf-8") as file:
-                self.assertIn("Only 3 of 4 ranks", file.read())
+            self.assertIn("Only 3 of 4 ranks", self.text(summary))
             self.assertTrue(eventually(lambda: len(glob.glob(top + "/job/profiling/final/*")) == 3))
         finally:
             for pid in ranks:
@@ -240,6 +237,12 @@ class Outputs(MountTest):
                     os.kill(pid, signal.SIGKILL)
             launcher.kill()
             launcher.wait()
+
+    @staticmethod
+    def text(path):
+        with contextlib.suppress(OSError), open(path, encoding="utf-8") as file:
+            return file.read()
+        return ""
 
     @staticmethod
     def ranks_below(top):

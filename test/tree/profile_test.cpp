@@ -13,13 +13,6 @@ namespace {
 
 constexpr std::uint32_t ranks = 40;
 
-Profile empty_like(const Profile& profile, std::size_t paths) {
-  Profile empty(paths);
-  empty.counters.resize(profile.counters.size());
-  empty.operations.resize(profile.operations.size());
-  return empty;
-}
-
 Profile random_profile(std::uint32_t rank, std::mt19937& random, std::size_t paths = 1000) {
   Profile profile(paths);
   for (int n = 0; n < 120; ++n) profile.counters.push_back(Spread::of(random() % 1000, Rank{rank}));
@@ -145,7 +138,7 @@ TEST_CASE("profiles sum up to the same in any order and grouping, and in portion
   for (std::uint32_t rank = 0; rank < ranks; ++rank) all.push_back(random_profile(rank, random));
   Profile forward(1000);
   for (const auto& profile : all) forward.add(profile);
-  auto backward = empty_like(forward, 1000);
+  auto backward = forward.empty();
   std::ranges::reverse(all);
   for (const auto& profile : all) backward.add(profile);
   require_equal(forward, backward);
@@ -153,7 +146,7 @@ TEST_CASE("profiles sum up to the same in any order and grouping, and in portion
   auto portions = forward.portions();
   for (const auto& portion : portions) REQUIRE(portion.size() <= limits::portion_bytes);
   std::ranges::shuffle(portions, random);
-  auto again = empty_like(forward, 1000);
+  auto again = forward.empty();
   for (const auto& portion : portions) REQUIRE(again.add_portion(portion, ranks));
   require_equal(forward, again);
   CHECK(forward.counters[0].ranks == ranks);
@@ -190,10 +183,10 @@ TEST_CASE("a portion that is damaged, or of another program, is refused or means
   const auto profile = random_profile(3, random);
   const auto portions = profile.portions();
   for (const auto& portion : portions) {
-    auto like = empty_like(profile, 1000);
+    auto like = profile.empty();
     for (std::size_t size = 0; size < portion.size(); size += 1 + size / 16)
       REQUIRE_FALSE(like.add_portion(std::span(portion).first(size), ranks));
-    require_equal(like, empty_like(profile, 1000));
+    require_equal(like, profile.empty());
     for (int n = 0; n < 200; ++n) {
       auto damaged = portion;
       damaged[random() % damaged.size()] = static_cast<std::byte>(random());
@@ -205,7 +198,7 @@ TEST_CASE("a portion that is damaged, or of another program, is refused or means
   Profile other(10);
   other.counters.resize(1);
   CHECK_FALSE(other.add_portion(portions.front(), ranks));
-  CHECK_FALSE(empty_like(profile, 10).add_portion(portions.front(), 3));  // rank 3 is none of three
+  CHECK_FALSE(profile.empty().add_portion(portions.front(), 3));  // rank 3 is none of three
 }
 
 }  // namespace copper::test

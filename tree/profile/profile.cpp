@@ -162,6 +162,13 @@ void Spread::add(const Spread& other) {
   max = std::max(max, other.max);
 }
 
+Profile Profile::empty() const {
+  Profile profile(path_bound_);
+  profile.counters.resize(counters.size());
+  profile.operations.resize(operations.size());
+  return profile;
+}
+
 void Profile::add(const CountedPath& path) { paths_[path.asked].add(path.count); }
 
 void Profile::add(const Profile& other) {

@@ -69,6 +69,9 @@ class Profile {
   Profile() : Profile(0) {}
   explicit Profile(std::size_t paths) : path_bound_(paths) {}
 
+  // Of nobody, with the same columns and as many paths.
+  Profile empty() const;
+
   void add(const CountedPath& path);
   void add(const Profile& other);
 
