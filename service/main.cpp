@@ -11,6 +11,7 @@
 
 #include "service/announcement.h"
 #include "service/arena.h"
+#include "service/arena_index.h"
 #include "service/cache_memory.h"
 #include "service/idle.h"
 #include "service/mpi/job.h"
@@ -132,11 +133,13 @@ int serve(const ServiceOptions& options, MpiJob& job, Segment& segment, Log log,
   segment.header().max_cacheable_bytes.store(options.max_cacheable_bytes, std::memory_order_relaxed);
 
   Arena arena(segment);
+  ArenaIndex index(segment, arena);
   const Topology topology(job.size(), options.fanouts, options.trees);
   Node node(Rank{job.rank()}, topology,
             NodeOptions{.store_bytes = options.cache_bytes,
                         .publish = options.publish,
-                        .paths_counted = paths_counted(options.outputs)});
+                        .paths_counted = paths_counted(options.outputs)},
+            &index);
   arena.scan([&](Key key, Bytes bytes, Tag tag) {
     const bool immutable = key.kind == Kind::block || key.block > 0;
     node.adopt(std::move(key), Outcome{std::move(bytes), tag, immutable ? Instant::max() : started});

@@ -24,6 +24,13 @@ PostRecord copy_of(const PostRecord& shared) {
   return post;
 }
 
+std::optional<Key> key_of(const PostRecord& post) {
+  if (post.path_bytes > limits::path_bytes) return std::nullopt;
+  Key key{static_cast<Kind>(post.key_kind), post.number, std::string_view(post.path.data(), post.path_bytes),
+          post.version};
+  return valid(key) ? std::optional(std::move(key)) : std::nullopt;
+}
+
 }  // namespace
 
 RingClients::RingClients(Segment& segment, Arena& arena, Memory& room, Counters& counters)
@@ -71,6 +78,8 @@ std::optional<Event> RingClients::take(std::uint32_t lane, const PostRecord& pos
   switch (post.kind) {
     case PostKind::ask:
       return take_ask(lane, post);
+    case PostKind::found:
+      return take_found(post);
     case PostKind::cancel:
       if (waiting_.erase(post.client) == 0) return std::nullopt;  // answered in the meantime
       return Cancel{Client{post.client}};
@@ -97,14 +106,16 @@ std::optional<Event> RingClients::take_ask(std::uint32_t lane, const PostRecord&
     damaged();
     return std::nullopt;
   }
-  const auto path_bytes = std::min<std::size_t>(post.path_bytes, limits::path_bytes);
-  Question question{Client{post.client},
-                    Key{kind, post.number, std::string_view(post.path.data(), path_bytes), post.version},
-                    post.have};
-  if (path_bytes == post.path_bytes && valid(question.key)) return question;
+  if (auto key = key_of(post)) return Question{Client{post.client}, std::move(*key), post.have};
   damaged();
   waiting_.at(post.client).kind.reset();  // it is no question
-  reply({.client = question.client, .outcome = {.value = Errno{EINVAL}}}, {});
+  reply({.client = Client{post.client}, .outcome = {.value = Errno{EINVAL}}}, {});
+  return std::nullopt;
+}
+
+std::optional<Event> RingClients::take_found(const PostRecord& post) {
+  if (auto key = key_of(post)) return FoundReady{std::move(*key)};
+  damaged();
   return std::nullopt;
 }
 

@@ -45,6 +45,7 @@ class RingClients final : public Clients {
 
   std::optional<Event> take(std::uint32_t lane, const segment::PostRecord& post);
   std::optional<Event> take_ask(std::uint32_t lane, const segment::PostRecord& post);
+  std::optional<Event> take_found(const segment::PostRecord& post);
   std::optional<Event> take_control(std::uint32_t lane, const segment::PostRecord& post);
   void tell_of_clear(const std::pair<Path, std::uint64_t>& clear);
   bool mounted() const;

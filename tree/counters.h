@@ -13,6 +13,7 @@ namespace copper {
 #define COPPER_COUNTERS(X)                                                                     \
   X(client_asks,         "questions from this node's front end")                               \
   X(client_hits,         "of them answered from this rank's cache")                            \
+  X(client_found,        "of these found by the front end itself, in shared memory")           \
   X(client_joined,       "of them joined a question already on its way")                       \
   X(child_asks,          "questions from child ranks")                                         \
   X(child_hits,          "of them answered from this rank's cache")                            \

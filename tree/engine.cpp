@@ -107,6 +107,7 @@ void Engine::on_event(const Event& event, Instant now) {
           [&](const Question& question) {
             node_.on_ask(question.client, question.key, question.have, now, actions_);
           },
+          [&](const FoundReady& found) { node_.on_found(found.key, now, actions_); },
           [&](const Cancel& cancel) {
             node_.on_cancel(cancel.client);
             went_away([&](Client client) { return client == cancel.client; });

@@ -35,10 +35,10 @@ bool ends(const Answer& answer, const Arrival& arrival) {
 
 }  // namespace
 
-Node::Node(Rank self, const Topology& topology, const NodeOptions& options)
+Node::Node(Rank self, const Topology& topology, const NodeOptions& options, ReadyIndex* index)
     : self_(self),
       topology_(topology),
-      store_(options.store_bytes),
+      store_(options.store_bytes, index),
       sharing_(options.publish),
       blocks_max_(
           std::max(options.store_bytes / limits::under_way_part / limits::block_bytes / topology.trees(),
@@ -63,6 +63,22 @@ void Node::on_ask(Client client, Key key, Tag have, Instant now, Actions& out) {
   if (key.kind == Kind::block) read_ahead(key, now, out);
 }
 
+void Node::on_found(const Key& key, Instant now, Actions& out) {
+  counters_.add(Counter::client_asks);
+  counters_.add(Counter::client_hits);
+  counters_.add(Counter::client_found);
+  paths_.add(key, {.asks = 1, .hits = 1});
+  auto* ready = store_.ready(key);
+  if (ready != nullptr && ready->outcome.fresh(now)) {  // else it has gone since
+    const Waiter finder{Client{}};
+    note_absent(key, ready->outcome);
+    note_use(finder, key, *ready, now, out);
+    ready->given.add(finder.asker);
+    note_given(key, *ready);
+  }
+  if (key.kind == Kind::block) read_ahead(key, now, out);
+}
+
 void Node::on_cancel(Client client) {
   if (store_.drop_client(client)) counters_.add(Counter::cancelled);
 }
@@ -74,12 +90,7 @@ void Node::ask(const Waiter& waiter, const Key& key, Instant now, Actions& out) 
   if (ready != nullptr && ready->outcome.fresh(now)) {
     counters_.add(is_client ? Counter::client_hits : Counter::child_hits);
     if (is_client) paths_.add(key, {.hits = 1});
-    ++ready->hits;
-    store_.touch(key);
-    const auto answered = ready->askers.only();
-    note_asker(waiter, key, ready->askers, false);
-    if (at_root(key) && sharing_.worth_publishing(ready->askers))
-      publish(key, *ready, false, answered, now, out);
+    note_use(waiter, key, *ready, now, out);
     if (waiter.hears(ready->published)) return;
     answer(waiter, key, ready->outcome, now, out);
     ready->given.add(waiter.asker);
@@ -109,6 +120,15 @@ void Node::ask(const Waiter& waiter, const Key& key, Instant now, Actions& out) 
     offered_.erase(offer);
   }
   enquire(key, pending, shape, now, out);
+}
+
+// What is fresh has been asked for once more; at a root that may be reason to tell everyone.
+void Node::note_use(const Waiter& waiter, const Key& key, Ready& ready, Instant now, Actions& out) {
+  ++ready.hits;
+  store_.touch(key);
+  const auto answered = ready.askers.only();
+  note_asker(waiter, key, ready.askers, false);
+  if (at_root(key) && sharing_.worth_publishing(ready.askers)) publish(key, ready, false, answered, now, out);
 }
 
 // A root watches which branches ask for the same, every rank which of its children it has answered.
@@ -176,10 +196,14 @@ void Node::end_question(const Key& key, Pending& pending) {
 
 // ---- answering ----
 
+void Node::note_absent(const Key& key, const Outcome& outcome) {
+  if (!outcome.value.ok() && outcome.value.error() == Errno{ENOENT}) paths_.add(key, {.absent = 1});
+}
+
 void Node::answer(const Waiter& waiter, const Key& key, const Outcome& outcome, Instant now, Actions& out) {
   const bool unchanged = outcome.value.ok() && waiter.have != 0 && waiter.have == outcome.tag;
   if (const auto* client = std::get_if<Client>(&waiter.asker)) {
-    if (!outcome.value.ok() && outcome.value.error() == Errno{ENOENT}) paths_.add(key, {.absent = 1});
+    note_absent(key, outcome);
     out.push_back(Reply{*client, unchanged, outcome});
     return;
   }

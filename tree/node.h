@@ -112,11 +112,14 @@ using Actions = std::vector<Action>;
 
 class Node {
  public:
-  Node(Rank self, const Topology& topology, const NodeOptions& options);
+  // `index`: of what is ready, for a front end that looks there before it asks; null, or outlives the node.
+  Node(Rank self, const Topology& topology, const NodeOptions& options, ReadyIndex* index = nullptr);
 
   // The front end asks; exactly one Reply{client} follows, unless it cancels. A client has one question at a
   // time: asking again cancels the former one. valid(key) holds.
   void on_ask(Client client, Key key, Tag have, Instant now, Actions& out);
+  // The front end found it in the index: as good as a question that was answered.
+  void on_found(const Key& key, Instant now, Actions& out);
   // The client no longer waits. The fetch goes on.
   void on_cancel(Client client);
   // All clients for which `gone` holds have gone (their front end's worker died).
@@ -192,6 +195,8 @@ class Node {
   bool at_root(const Key& key) const { return !place_of(key).parent; }
 
   void ask(const Waiter& waiter, const Key& key, Instant now, Actions& out);
+  void note_absent(const Key& key, const Outcome& outcome);
+  void note_use(const Waiter& waiter, const Key& key, Ready& ready, Instant now, Actions& out);
   void note_given(const Key& key, Ready& ready);
   void note_asker(const Waiter& waiter, const Key& key, Askers& askers, bool first);
   void enquire(const Key& key, Pending& pending, Shape shape, Instant now, Actions& out,

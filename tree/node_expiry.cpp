@@ -33,7 +33,7 @@ void Node::make_stale(const Key& key, Instant now) {
   const bool root = at_root(key);
   if (auto* ready = store_.ready(key)) {
     if (ready->outcome.fresh(now)) counters_.add(Counter::expired);
-    ready->outcome.fresh_until = std::min(ready->outcome.fresh_until, now);
+    store_.set_fresh_until(key, std::min(ready->outcome.fresh_until, now));
     ready->suspect = root;
   } else if (auto* pending = store_.pending(key)) {
     // Below the root nothing is amiss: an answer given before the Expire would have come before it.

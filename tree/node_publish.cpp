@@ -135,11 +135,11 @@ void Node::on_told(const Publish& publish, Instant now, Actions& out) {
     ready->published = publish.number;
     if (ready->outcome.value.ok() && ready->outcome.tag == publish.tag) {
       counters_.add(Counter::publications_held);
-      ready->outcome.fresh_until = std::max(ready->outcome.fresh_until, outcome.fresh_until);
+      store_.set_fresh_until(key, std::max(ready->outcome.fresh_until, outcome.fresh_until));
       return;
     }
     if (renewed) {  // another edition is fresh
-      ready->outcome.fresh_until = std::min(ready->outcome.fresh_until, now);
+      store_.set_fresh_until(key, std::min(ready->outcome.fresh_until, now));
       return;
     }
     store_.forget(key);
@@ -167,10 +167,10 @@ void Node::on_offered(const Publish& publish, Instant now, Actions& out) {
     ready->published = publish.number;
     if (ready->outcome.tag == publish.tag) {
       counters_.add(Counter::publications_held);
-      ready->outcome.fresh_until = std::max(ready->outcome.fresh_until, after(now, publish.fresh_for));
+      store_.set_fresh_until(key, std::max(ready->outcome.fresh_until, after(now, publish.fresh_for)));
       return;
     }
-    ready->outcome.fresh_until = std::min(ready->outcome.fresh_until, now);  // other bytes are fresh
+    store_.set_fresh_until(key, std::min(ready->outcome.fresh_until, now));  // other bytes are fresh
   }
   auto* pending = store_.pending(key);
   if (pending == nullptr) {

@@ -40,6 +40,9 @@ struct Question {
   Key key;  // valid(key) holds: a port that takes it from another process has checked
   Tag have = 0;
 };
+struct FoundReady {  // in the index of what is ready (store.h): nobody waits for an answer
+  Key key;           // valid
+};
 struct Cancel {
   Client client{};
 };
@@ -57,7 +60,7 @@ struct Mounted {};   // the node's mount answers
 struct WorkerGone {  // clients whose number has `generation`, or less, in its upper 32 bits are no more
   std::uint32_t generation = 0;
 };
-using Event = std::variant<Question, Cancel, Control, FrontEndCleared, Mounted, WorkerGone>;
+using Event = std::variant<Question, FoundReady, Cancel, Control, FrontEndCleared, Mounted, WorkerGone>;
 
 class Clients {
  public:

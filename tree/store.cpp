@@ -7,7 +7,7 @@
 
 namespace copper {
 
-Store::Store(std::size_t bound) : bound_(bound) {
+Store::Store(std::size_t bound, ReadyIndex* index) : index_(index), bound_(bound) {
   static_assert(sizeof(Item) + 4 * sizeof(void*) <= overhead, "an entry's own memory is counted");
 }
 
@@ -65,6 +65,13 @@ void Store::spend(const Key& key) {
   if (found->second.in == In::small) move(*found, In::spent);
 }
 
+void Store::set_fresh_until(const Key& key, Instant until) {
+  auto* found = ready(key);
+  ensure(found != nullptr, "what is fresh or stale is ready");
+  found->outcome.fresh_until = until;
+  if (index_ != nullptr) index_->insert(key, found->outcome);
+}
+
 Pending& Store::begin(const Key& key, Instant now) {
   const auto [found, absent] = entries_.try_emplace(key);
   auto& entry = found->second;
@@ -74,6 +81,7 @@ Pending& Store::begin(const Key& key, Instant now) {
     auto* ready = std::get_if<Ready>(&entry.state);
     ensure(ready != nullptr, "no question begins twice");
     leave(*found);
+    if (index_ != nullptr) index_->erase(key);
     pending->published = ready->published;
     pending->known = true;
     if (ready->outcome.value.ok() && !ready->suspect) {
@@ -150,6 +158,7 @@ std::size_t Store::keep(const Key& key, Ready ready) {
     drop(*item);
   }
   enter(*found, proven ? In::main : In::small);
+  if (index_ != nullptr) index_->insert(key, std::get<Ready>(found->second.state).outcome);
   return dropped;
 }
 
@@ -197,6 +206,7 @@ void Store::drop(Item& item) {
   bytes_ -= cost(item.first, std::get<Ready>(item.second.state).outcome);
   leave(item);
   const Key key = item.first;  // erase(key) must not be given a reference into what it erases
+  if (index_ != nullptr) index_->erase(key);
   entries_.erase(key);
 }
 

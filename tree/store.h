@@ -101,12 +101,22 @@ struct Ready {
   Instant since{};         // it was answered
 };
 
+// What is ready, for those who look for themselves rather than ask. It holds the store's ready outcomes,
+// always: erase() comes before an outcome's bytes can be freed.
+class ReadyIndex {
+ public:
+  virtual ~ReadyIndex() = default;
+  virtual void insert(const Key& key, const Outcome& outcome) = 0;  // or, where it is there: is fresh so long
+  virtual void erase(const Key& key) = 0;
+};
+
 class Store {
  public:
   // What an outcome costs beyond its bytes and its path.
   static constexpr std::size_t overhead = 256;
 
-  explicit Store(std::size_t bound);
+  // `index`: null, or outlives this.
+  explicit Store(std::size_t bound, ReadyIndex* index = nullptr);
   Store(Store&&) = default;
   Store& operator=(Store&&) = default;
   Store(const Store&) = delete;
@@ -122,6 +132,8 @@ class Store {
   void touch(const Key& key);
   // Everyone here has it who would ask for it.
   void spend(const Key& key);
+  // A ready outcome is fresh until then.
+  void set_fresh_until(const Key& key, Instant until);
 
   // absent or ready -> pending. Ready bytes become `previous`, unless they are suspect; `published` stays.
   Pending& begin(const Key& key, Instant now);
@@ -252,6 +264,7 @@ class Store {
   std::deque<std::size_t> dropped_;                  // hashes of keys,
   std::unordered_multiset<std::size_t> remembered_;  // the same, to be found
   std::unordered_map<Client, Item*> clients_;        // what each waiting client waits for
+  ReadyIndex* index_;
   std::size_t bound_;
   std::size_t bytes_ = 0;
 };

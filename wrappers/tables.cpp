@@ -141,6 +141,7 @@ std::string stats_text(const json& stats) {
   row(out, "front end, directly from storage", grouped(number(front_end, "fuse_direct")), "-");
   row(out, "front end, files larger than -M", grouped(number(front_end, "fuse_large_loads")), "-");
   both("the rank's cache", "client_hits");
+  both("  of these without asking the rank", "client_found");
   both("joined a question under way", "client_joined");
   both("went to the parent rank", "asks_sent");
   row(out, "went to storage", grouped(loads(node)), grouped(loads(job)));

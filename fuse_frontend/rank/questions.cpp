@@ -7,6 +7,7 @@
 
 #include "fuse_frontend/clock.h"
 #include "fuse_frontend/count.h"
+#include "fuse_frontend/rank/arena_block.h"
 
 namespace copper {
 
@@ -20,6 +21,7 @@ namespace {
 constexpr auto dead_after = std::chrono::seconds{2};           // without a turn of the rank
 constexpr auto watch_period = std::chrono::milliseconds{100};  // while an answer is outstanding
 constexpr auto retry_period = std::chrono::milliseconds{1};    // while the ring is full
+constexpr std::size_t copied_bytes_max = std::size_t{128} << 10;
 
 }  // namespace
 
@@ -52,12 +54,26 @@ Questions::Questions(Segment& segment, Inbox& inbox, std::shared_ptr<spdlog::log
       options_(std::move(options)),
       posts_(segment.lane(options_.lane).posts),
       completions_(segment.lane(options_.lane).completions),
+      cache_(segment),
       leases_(std::make_shared<Leases>(*this, inbox)),
       service_generation_(segment.header().service_generation.load(std::memory_order_acquire)) {}
 
 // ---- asking ----
 
+// Without asking, where the rank has it. Of what is long the rank lends the bytes themselves, while it lives.
+bool Questions::find(Asked& asked) {
+  const auto bytes_max = rank_lives_ ? copied_bytes_max : limits::block_bytes;
+  auto found = cache_.find(asked.key_, asked.have_, clock_now(), bytes_max);
+  if (!found) return false;
+  count(segment_.header(), segment::FuseCounter::fuse_found);
+  asked.request_.recording().answered(asked.key_, found->value);
+  asked.answered_ = std::move(*found);
+  if (rank_lives_) post(Post{.kind = PostKind::found, .key = asked.key_});
+  return true;
+}
+
 void Questions::ask(Asked& asked) {
+  if (!asked.op_ && find(asked)) return;
   if (!rank_lives_) return ask_directly(asked);
   asked.client_ = next_client();
   asked.where_ = Asked::Where::rank;
@@ -142,7 +158,9 @@ bool Questions::write(const Post& post) {
   record->reserved = 0;
   std::memcpy(record->path.data(), path.data(), path.size());
   posts_.publish();
-  if (post.kind != PostKind::release) segment_.ring_service();  // which nobody waits for
+  const bool urgent =
+      post.kind != PostKind::release && post.kind != PostKind::found;  // nobody waits for those
+  if (urgent || posts_.half_full()) segment_.ring_service();
   return true;
 }
 
@@ -213,22 +231,11 @@ void Questions::settle(std::uint64_t client, Answered answered) {
 std::optional<Bytes> Questions::leased(const CompletionRecord& record) {
   if (record.error != 0) return std::nullopt;
   if (record.bytes == 0) return Bytes();
-  const auto arena = segment_.arena();
-  const auto committed = std::min<std::uint64_t>(
-      segment_.header().arena_bytes_committed.load(std::memory_order_acquire), arena.size());
-  if (record.block % segment::block_alignment != 0 || record.block > committed ||
-      committed - record.block < sizeof(segment::BlockHeader)) {
-    return std::nullopt;
-  }
-  const auto& header = *reinterpret_cast<const segment::BlockHeader*>(arena.data() + record.block);
-  const auto room =
-      std::min<std::uint64_t>(header.span.load(std::memory_order_acquire), committed - record.block);
-  const auto offset = segment::data_offset(header.path_bytes);
-  if (header.magic != segment::block_magic || offset > room || record.bytes > room - offset)
-    return std::nullopt;
+  const auto block = arena_block(segment_, record.block);
+  if (!block || record.bytes > block->data.size()) return std::nullopt;
   const std::shared_ptr<const std::byte> data(
-      arena.data() + record.block + offset,
-      [leases = leases_, block = record.block](const std::byte*) { leases->end(block); });
+      block->data.data(),
+      [leases = leases_, offset = record.block](const std::byte*) { leases->end(offset); });
   return Bytes(data, record.bytes);
 }
 

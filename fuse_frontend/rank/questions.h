@@ -1,5 +1,7 @@
 // What a lane has asked of the rank and has not been told yet: posts on the lane's ring, completions from it.
 //
+// What the rank has ready is found without asking it (rank_cache.h); it is told so when it next looks.
+//
 // One thread, the lane's; bytes that came from the rank may be let go on any. Every wait is bounded: where
 // the rank shows no sign of life, has no room, or finds another rank dead that it would have to ask, the
 // question goes to storage directly (direct.h); where another rank took the segment over, it is posted again.
@@ -22,6 +24,7 @@
 #include "fuse_frontend/rank/direct.h"
 #include "fuse_frontend/rank/inbox.h"
 #include "fuse_frontend/rank/large_files.h"
+#include "fuse_frontend/rank/rank_cache.h"
 #include "service/segment/ring.h"
 #include "service/segment/segment.h"
 #include "tree/key.h"
@@ -29,14 +32,6 @@
 #include "tree/ports.h"
 
 namespace copper {
-
-// What the rank (or storage, directly) said. `unchanged`: the bytes are those whose tag was named; none came.
-struct Answered {
-  Result<Bytes> value = Errno{EIO};
-  bool unchanged = false;
-  Tag tag = 0;
-  Instant fresh_until{};
-};
 
 // A directory or a name that the rank found changed: whatever is held of it is to be asked for again. Or,
 // where `clear` is not 0, all at or below the path: to be acknowledged with that number.
@@ -82,6 +77,7 @@ class Questions {
   };
 
   void ask(Asked& asked);
+  bool find(Asked& asked);
   void give_up(Asked& asked);
   void ask_directly(Asked& asked);
   void ask_large(Asked& asked, LargeFiles& files, Range range);
@@ -100,6 +96,7 @@ class Questions {
   Options options_;
   PostProducer posts_;
   CompletionConsumer completions_;
+  RankCache cache_;
   std::shared_ptr<Leases> leases_;
   std::deque<Post> unposted_;                          // while the ring is full
   std::unordered_map<std::uint64_t, Asked*> waiting_;  // by client

@@ -3,7 +3,8 @@
 // so that either process may be killed between any two instructions without stopping the other. Whoever reads
 // a field that the other process writes validates it.
 //
-//   | header | lanes: post ring + complete ring each | request slots | inodes (grows) | arena (grows) |
+//   | header | lanes: post ring + complete ring each | request slots | index | inodes (grows) | arena (grows)
+//   |
 //
 // Growing regions have their whole address range reserved in the (sparse) file; fallocate comes before use.
 #pragma once
@@ -22,7 +23,7 @@
 namespace copper::segment {
 
 inline constexpr std::uint64_t magic = 0x31'52'45'50'50'4f'43'2eULL;  // ".COPPER1"
-inline constexpr std::uint32_t layout_version = 3;
+inline constexpr std::uint32_t layout_version = 4;
 
 inline constexpr std::uint32_t lanes_max = 8;         // front-end threads, one ring pair each
 inline constexpr std::uint32_t posts_per_lane = 256;  // full: the front end keeps the rest in its own queue
@@ -33,7 +34,9 @@ inline constexpr std::uint32_t inodes_max = 1u << 22;    // full: ENOMEM to the 
 
 using AtomicU32 = std::atomic<std::uint32_t>;
 using AtomicU64 = std::atomic<std::uint64_t>;
-static_assert(AtomicU32::is_always_lock_free && AtomicU64::is_always_lock_free);
+using AtomicI64 = std::atomic<std::int64_t>;
+static_assert(AtomicU32::is_always_lock_free && AtomicU64::is_always_lock_free &&
+              AtomicI64::is_always_lock_free);
 
 struct Region {
   std::uint64_t offset = 0;  // from the start of the file
@@ -47,7 +50,7 @@ enum class MountState : std::uint32_t { none = 0, mounted = 1, gone = 2 };
 #define COPPER_FUSE_COUNTERS(X)                                                            \
   X(fuse_lookup) X(fuse_forget) X(fuse_getattr) X(fuse_readlink) X(fuse_open) X(fuse_read) \
   X(fuse_opendir) X(fuse_readdir) X(fuse_readdirplus) X(fuse_statfs) X(fuse_ioctl)         \
-  X(fuse_interrupt) X(fuse_other) X(fuse_from_view) X(fuse_asked) X(fuse_direct)           \
+  X(fuse_interrupt) X(fuse_other) X(fuse_from_view) X(fuse_found) X(fuse_asked) X(fuse_direct)           \
   X(fuse_errors) X(fuse_bytes) X(fuse_links_out) X(fuse_large_loads)             \
   X(fuse_large_bytes) X(notify_entry) X(notify_inode)
 // clang-format on
@@ -91,6 +94,7 @@ struct Header {
   std::uint64_t file_bytes;
   Region lane_region;   // `lanes` times struct Lane
   Region slot_region;   // `request_slots` times struct RequestSlot
+  Region index_region;  // a power of two of struct IndexBucket
   Region inode_region;  // `inodes_max` times struct InodeRecord
   Region arena_region;  // see struct BlockHeader
 
@@ -128,6 +132,7 @@ enum class PostKind : std::uint32_t {
   control = 4,  // client, op; clear: path
   mounted = 5,  // the mount answers
   cleared = 6,  // client: the number of a clear that is done, the kernel's part included
+  found = 7,    // key: it was found in the index, nobody waits for an answer
 };
 
 struct PostRecord {
@@ -136,10 +141,10 @@ struct PostRecord {
   std::uint64_t client;      // generation << 32 | number; unique while it waits
   std::uint64_t block;       // release: the block's offset in the arena region
   std::uint64_t have;        // ask: tag of the bytes held already, or 0
-  Version version;           // ask
-  std::uint32_t number;      // ask: block number; control: op
-  std::uint16_t path_bytes;  // ask, control
-  std::uint8_t key_kind;     // ask
+  Version version;           // ask, found
+  std::uint32_t number;      // ask, found: block number; control: op
+  std::uint16_t path_bytes;  // ask, found, control
+  std::uint8_t key_kind;     // ask, found
   std::uint8_t reserved;
   std::array<char, limits::path_bytes + 1> path;
 };
@@ -190,6 +195,25 @@ struct RequestSlot {
   std::uint32_t reserved;
   alignas(64) std::array<std::byte, request_bytes> request;
 };
+
+// ---- index ----
+// Which blocks of the arena hold what is ready, and until when that is fresh: a hash table in buckets,
+// written by the rank alone, read without a lock. A slot is a sequence lock: its sequence is even while the
+// slot says something, and rises with each change, before the memory that it names is used for anything else.
+// So who copies a block and then finds the slot's sequence as it was has copied that block. What finds no
+// slot in its bucket pushes another out, which has to be asked for then.
+
+struct IndexSlot {
+  AtomicU64 sequence;        // even: the rest is valid
+  AtomicU64 hash;            // of the key
+  AtomicU64 block;           // offset of the BlockHeader in the arena region
+  AtomicI64 fresh_until_ns;  // as in a completion; may change while the sequence stays
+};
+inline constexpr std::size_t index_ways = 8;
+struct IndexBucket {
+  alignas(64) std::array<IndexSlot, index_ways> slots;
+};
+inline constexpr std::size_t arena_bytes_per_slot = 16384;
 
 // ---- inodes ----
 // FUSE nodeids: record i is nodeid i + 1 (1 is the root, path "/"). A directory is named by its path,
@@ -244,6 +268,7 @@ inline constexpr std::size_t data_offset(std::size_t path_bytes) {
 static_assert(std::is_trivially_copyable_v<PostRecord> && std::is_standard_layout_v<PostRecord>);
 static_assert(std::is_trivially_copyable_v<CompletionRecord> && std::is_standard_layout_v<CompletionRecord>);
 static_assert(std::is_standard_layout_v<Header> && std::is_standard_layout_v<BlockHeader>);
+static_assert(std::is_standard_layout_v<IndexBucket>);
 static_assert(std::is_standard_layout_v<InodeRecord> && std::is_standard_layout_v<RequestSlot>);
 static_assert(completions_per_lane > request_slots, "every slot of a lane can complete at once");
 

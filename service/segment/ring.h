@@ -28,6 +28,9 @@ class RingProducer {
     area_->tail.store(area_->tail.load(std::memory_order_relaxed) + 1, std::memory_order_seq_cst);
     return area_->consumer_asleep.load(std::memory_order_seq_cst) != 0;
   }
+  bool half_full() const {
+    return area_->tail.load(std::memory_order_relaxed) - area_->head.load(std::memory_order_relaxed) >= N / 2;
+  }
 
  private:
   segment::RingArea<Record, N>* area_;

@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cerrno>
 #include <climits>
 #include <string_view>
@@ -37,9 +38,13 @@ std::string bell_name(const std::string& stem, std::uint32_t lane) {
   return fmt::format("{}.bell.{}", stem, lane);
 }
 
+std::uint64_t index_buckets(std::uint64_t arena_bytes) {
+  return std::bit_ceil(arena_bytes / segment::arena_bytes_per_slot / segment::index_ways + 1);
+}
+
 // Where everything lies in a segment of these options.
 struct Plan {
-  Region lanes, slots, inodes, arena;
+  Region lanes, slots, index, inodes, arena;
   std::uint64_t file_bytes = 0;
 
   Plan(std::uint32_t lane_count, std::uint64_t arena_bytes) {
@@ -51,6 +56,7 @@ struct Plan {
     };
     lanes = place(lane_count * sizeof(segment::Lane));
     slots = place(segment::request_slots * sizeof(segment::RequestSlot));
+    index = place(index_buckets(arena_bytes) * sizeof(segment::IndexBucket));
     inodes = place(segment::inodes_max * sizeof(segment::InodeRecord));
     arena = place(arena_bytes / page_bytes * page_bytes);
     file_bytes = end;
@@ -62,8 +68,8 @@ struct Plan {
   static auto fields(const Region& region) { return std::tie(region.offset, region.bytes); }
   bool describes(const Header& header) const {
     return header.file_bytes == file_bytes && fields(header.lane_region) == fields(lanes) &&
-           fields(header.slot_region) == fields(slots) && fields(header.inode_region) == fields(inodes) &&
-           fields(header.arena_region) == fields(arena);
+           fields(header.slot_region) == fields(slots) && fields(header.index_region) == fields(index) &&
+           fields(header.inode_region) == fields(inodes) && fields(header.arena_region) == fields(arena);
   }
 };
 
@@ -180,6 +186,7 @@ std::optional<Segment> Segment::make(const SegmentOptions& options) {
   head.file_bytes = plan.file_bytes;
   head.lane_region = plan.lanes;
   head.slot_region = plan.slots;
+  head.index_region = plan.index;
   head.inode_region = plan.inodes;
   head.arena_region = plan.arena;
   head.service_generation = 1;
@@ -232,6 +239,7 @@ Segment Segment::own(const SegmentOptions& options, std::chrono::milliseconds pa
     head.service_pid = static_cast<std::uint32_t>(::getpid());
     for (std::uint32_t lane = 0; lane < head.lanes; ++lane) found.directory_.make_fifo(bell_name(name, lane));
     found.open_bells();
+    found.index().clear();  // its own memory is about to change
     return found;
   }
 }
@@ -276,6 +284,12 @@ segment::Lane& Segment::lane(std::uint32_t n) const {
 std::span<segment::RequestSlot> Segment::slots() const {
   auto* first = reinterpret_cast<segment::RequestSlot*>(mapping_.data() + header().slot_region.offset);
   return {first, segment::request_slots};
+}
+
+SharedIndex Segment::index() const {
+  const auto& region = header().index_region;
+  return SharedIndex({reinterpret_cast<segment::IndexBucket*>(mapping_.data() + region.offset),
+                      region.bytes / sizeof(segment::IndexBucket)});
 }
 
 std::span<segment::InodeRecord> Segment::inodes() const {

@@ -20,6 +20,7 @@
 #include "service/segment/layout.h"
 #include "service/segment/mapping.h"
 #include "service/segment/private_files.h"
+#include "service/segment/shared_index.h"
 
 namespace copper {
 
@@ -53,6 +54,7 @@ class Segment {
   segment::Header& header() const;
   segment::Lane& lane(std::uint32_t n) const;  // n < header().lanes
   std::span<segment::RequestSlot> slots() const;
+  SharedIndex index() const;
   std::span<segment::InodeRecord> inodes() const;  // all of the range; only the committed may be touched
   std::span<std::byte> arena() const;              // likewise
 

@@ -34,6 +34,11 @@ class NodeHarness {
     node.on_ask(client(n), key, have, now, out);
     return out;
   }
+  Actions found(const Key& key) {
+    Actions out;
+    node.on_found(key, now, out);
+    return out;
+  }
   Actions message(std::uint32_t from, Message said) {
     Actions out;
     node.on_message(Rank{from}, std::move(said), now, out);

@@ -270,4 +270,27 @@ TEST_CASE("memory is made room in, and counted as evictions") {
   CHECK(h.count(Counter::evictions) == 1);
 }
 
+TEST_CASE("what the front end found counts as a question that was answered") {
+  NodeHarness h(0, seven);
+  h.ask(1, an_entry);
+  h.loaded(an_entry, "attributes");
+  CHECK(h.found(an_entry).empty());
+  CHECK(h.count(Counter::client_asks) == 2);
+  CHECK(h.count(Counter::client_hits) == 1);
+  CHECK(h.count(Counter::client_found) == 1);
+  h.node.clear(first_tree, "/d");
+  CHECK(h.found(an_entry).empty());  // it has gone in the meantime
+  CHECK(h.count(Counter::client_found) == 2);
+}
+
+TEST_CASE("a root's own node that finds what one branch has asked for is the second branch") {
+  NodeHarness h(0, seven);
+  h.message(1, Ask{an_entry, 0});
+  h.loaded(an_entry, "attributes");
+  const auto found = h.found(an_entry);
+  REQUIRE(found.size() == 2);
+  CHECK(sent<Publish>(found, 1, 0).key == an_entry);
+  CHECK(sent<Publish>(found, 2, 1).key == an_entry);
+}
+
 }  // namespace copper::test

@@ -2,6 +2,7 @@
 #include "tree/store.h"
 
 #include <catch2/catch.hpp>
+#include <map>
 #include <random>
 #include <string>
 
@@ -220,6 +221,41 @@ TEST_CASE("whatever happens, the bytes are counted right and within the bound") 
     if (upto(1000) == 0) store.make_room(upto(3000), any);
     if (step % 100 == 0) REQUIRE(store.bytes() == counted(store));
     if (store.bytes() > store.bound()) FAIL("over the bound at step " << step);
+  }
+}
+
+TEST_CASE("the index holds what is ready, through every change") {
+  struct Index final : ReadyIndex {
+    void insert(const Key& k, const Outcome& outcome) override { fresh[k] = outcome.fresh_until; }
+    void erase(const Key& k) override { fresh.erase(k); }
+    std::map<Key, Instant> fresh;
+  } index;
+  Store store(5 * cost(100), &index);
+  const auto same = [&] {
+    std::map<Key, Instant> ready;
+    store.each_ready([&](const Key& k, const Ready& entry) { ready[k] = entry.outcome.fresh_until; });
+    return ready == index.fresh;
+  };
+  std::minstd_rand random(7);
+  for (int step = 0; step < 2000; ++step) {
+    const auto k = key(static_cast<int>(random() % 10));
+    if (store.pending(k) != nullptr) {
+      store.end(k);
+    } else if (store.ready(k) == nullptr) {
+      store.keep(k, bytes(random() % 300));
+    } else if (const auto what = random() % 5; what == 0) {
+      store.begin(k, Instant{});
+    } else if (what == 1) {
+      store.forget(k);
+    } else if (what == 2) {
+      store.touch(k);
+    } else if (what == 3) {
+      store.spend(k);
+    } else {
+      store.set_fresh_until(k, Instant{std::chrono::seconds{step}});
+    }
+    if (random() % 50 == 0) store.make_room(200, any);
+    REQUIRE(same());
   }
 }
 

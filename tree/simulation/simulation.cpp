@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <unordered_map>
 #include <utility>
 
 #include "tree/limits.h"
@@ -19,7 +20,7 @@ class Simulation::Machine final : Storage, Clients {
       : simulation_(simulation),
         self_(self),
         port_(simulation.network_.port(self)),
-        node_(self, simulation.topology_, simulation.options_),
+        node_(self, simulation.topology_, simulation.options_, whole() ? &index_ : nullptr),
         engine_(
             node_, port_, *this, *this,
             [this](const Subject& subject, const Engine&, Instant) {
@@ -27,6 +28,15 @@ class Simulation::Machine final : Storage, Clients {
               return std::string();
             },
             [this](Scope, const Engine&, Instant) { return profile(); }) {}
+
+  // Whoever looks before asking: the answer, where it is ready.
+  std::optional<Reply> find(Client client, const Key& key, Tag have) {
+    const auto* found = index_.find(key);
+    if (found == nullptr || stopped_ || !found->fresh(simulation_.now())) return std::nullopt;
+    happens(FoundReady{key});
+    return Reply{client, have != 0 && have == found->tag, *found};
+  }
+  bool index_is_true() const { return !whole() || index_.is_of(node_.store()); }
 
   const Node& node() const { return node_; }
   const Engine& engine() const { return engine_; }
@@ -68,16 +78,45 @@ class Simulation::Machine final : Storage, Clients {
  private:
   enum class Debt { waiting, cancelled };
 
-  std::vector<std::pair<Client, Debt>>::iterator find(Client client) {
+  // Of outcomes with bytes, as the node's own in shared memory.
+  class Index final : public ReadyIndex {
+   public:
+    void insert(const Key& key, const Outcome& outcome) override {
+      if (outcome.value.ok()) outcomes_.insert_or_assign(key, outcome);
+    }
+    void erase(const Key& key) override { outcomes_.erase(key); }
+
+    const Outcome* find(const Key& key) const {
+      const auto found = outcomes_.find(key);
+      return found == outcomes_.end() ? nullptr : &found->second;
+    }
+    bool is_of(const Store& store) const {
+      std::size_t ready = 0;
+      bool same = true;
+      store.each_ready([&](const Key& key, const Ready& entry) {
+        if (!entry.outcome.value.ok()) return;
+        ++ready;
+        const auto* found = find(key);
+        same = same && found != nullptr && found->tag == entry.outcome.tag &&
+               found->fresh_until == entry.outcome.fresh_until;
+      });
+      return same && ready == outcomes_.size();
+    }
+
+   private:
+    std::unordered_map<Key, Outcome, KeyHash> outcomes_;
+  };
+
+  std::vector<std::pair<Client, Debt>>::iterator owed(Client client) {
     return std::find_if(owed_.begin(), owed_.end(), [&](const auto& owed) { return owed.first == client; });
   }
-  void pay_off(std::vector<std::pair<Client, Debt>>::iterator owed) {
-    *owed = owed_.back();
+  void pay_off(std::vector<std::pair<Client, Debt>>::iterator debt) {
+    *debt = owed_.back();
     owed_.pop_back();
   }
 
   void owe(Client client) {
-    expect(find(client) == owed_.end(), "a client asks one question at a time");
+    expect(owed(client) == owed_.end(), "a client asks one question at a time");
     owed_.emplace_back(client, Debt::waiting);
   }
 
@@ -103,7 +142,7 @@ class Simulation::Machine final : Storage, Clients {
     }
     port_.end_turn();
     for (const auto client : cancelled_in_this_turn_)
-      if (const auto owed = find(client); owed != owed_.end()) pay_off(owed);
+      if (const auto debt = owed(client); debt != owed_.end()) pay_off(debt);
     cancelled_in_this_turn_.clear();
     expect(node_.store().bytes() <= node_.store().bound(), "a store is within its bound");
     if (port_.has_received() || !events_.empty() || !loaded_.empty()) wake(Cause::doorbell);
@@ -164,17 +203,17 @@ class Simulation::Machine final : Storage, Clients {
     return event;
   }
   void give_up(Client client) {
-    const auto owed = find(client);
-    if (owed == owed_.end()) return;
-    owed->second = Debt::cancelled;
+    const auto debt = owed(client);
+    if (debt == owed_.end()) return;
+    debt->second = Debt::cancelled;
     cancelled_in_this_turn_.push_back(client);
   }
   // True where the client still wants it.
   bool pay(Client client) {
-    const auto owed = find(client);
-    expect(owed != owed_.end(), "nobody is answered twice, or without having asked, or after cancelling");
-    const bool wanted = owed->second == Debt::waiting;
-    if (wanted) pay_off(owed);
+    const auto debt = owed(client);
+    expect(debt != owed_.end(), "nobody is answered twice, or without having asked, or after cancelling");
+    const bool wanted = debt->second == Debt::waiting;
+    if (wanted) pay_off(debt);
     return wanted;
   }
   void reply(const Reply& reply, Instant) override {
@@ -220,6 +259,7 @@ class Simulation::Machine final : Storage, Clients {
   std::vector<Client> cancelled_in_this_turn_;
   Subject subject_;  // the one being reported
   SimulatedNetwork::Port& port_;
+  Index index_;
   Node node_;
   Engine engine_;
 };
@@ -244,6 +284,11 @@ Simulation::~Simulation() = default;
 
 void Simulation::ask(Rank rank, Client client, const Key& key, Tag have) {
   last_progress_ = now();
+  if (look_first_) {
+    if (auto found = machine(rank).find(client, key, have))
+      return queue_.at(now(),
+                       [this, rank, reply = std::move(*found)] { application_.on_reply(rank, reply); });
+  }
   machine(rank).happens(Question{client, key, have});
 }
 void Simulation::ask_stats(Rank rank, Client client) {
@@ -278,6 +323,7 @@ void Simulation::check() const {
     expect(node.store().questions() == 0, name + "something is pending");
     expect(node.store().waiting_clients() == 0, name + "somebody is waiting");
     expect(node.store().bytes() <= node.store().bound(), name + "the store is within its bound");
+    expect(machine->index_is_true(), name + "the index is not what is ready");
     expect(!machine->engine().deadline(), name + "something is still due");
   }
   const auto all = counters();

@@ -42,6 +42,10 @@ class Simulation {
   Instant now() const { return queue_.now(); }
   const Topology& topology() const { return topology_; }
 
+  // From now on front ends look for what is ready before they ask: true to the index, as check() holds it
+  // against the store.
+  void look_first() { look_first_ = true; }
+
   // On the node of `rank`, now. A client is answered exactly once, by on_reply or (ask_stats) by on_report,
   // or (clear) by on_clearance.
   void ask(Rank rank, Client client, const Key& key, Tag have);
@@ -78,6 +82,7 @@ class Simulation {
   SimulatedStorage& storage_;
   Application& application_;
   EventQueue queue_;
+  bool look_first_ = false;
   Instant last_progress_{};  // when a question was last asked or answered
   Detail detail_;
   Digest digest_;
