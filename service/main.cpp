@@ -192,10 +192,12 @@ int serve(const ServiceOptions& options, MpiJob& job, Segment& segment) {
   const Topology topology(job.size(), options.fanouts, options.trees);
   Node node(Rank{job.rank()}, topology,
             NodeOptions{.store_bytes = options.cache_bytes, .publish = options.publish});
-  arena.scan([&](Key key, Bytes bytes, Tag tag) {
+  const auto damaged = arena.scan([&](Key key, Bytes bytes, Tag tag) {
     const bool immutable = key.kind == Kind::block || key.block > 0;
     node.adopt(std::move(key), Outcome{std::move(bytes), tag, immutable ? Instant::max() : started});
   });
+  node.counters().add(Counter::blocks_damaged, damaged);
+  if (damaged > 0) log->warn("{} blocks that a former rank left are damaged: they are fetched again", damaged);
   CacheMemory memory(arena, node);
   MpiTransport transport(job, topology, memory, node.counters(),
                          [&log](const std::string& line) { log->warn("{}", line); });

@@ -21,7 +21,7 @@
 namespace copper::segment {
 
 inline constexpr std::uint64_t magic = 0x31'52'45'50'50'4f'43'2eULL;  // ".COPPER1"
-inline constexpr std::uint32_t layout_version = 2;
+inline constexpr std::uint32_t layout_version = 3;
 
 inline constexpr std::uint32_t lanes_max = 8;         // front-end threads, one ring pair each
 inline constexpr std::uint32_t posts_per_lane = 256;  // full: the front end keeps the rest in its own queue
@@ -184,7 +184,7 @@ struct InodeRecord {
 // ---- arena ----
 // A chain of blocks without gaps over the committed bytes: each begins with its header, `span` bytes later
 // begins the next. Splitting writes the new header before the old span shrinks, merging is one store, so the
-// chain can be walked at any moment; memory just committed begins with a zero header: free up to the end.
+// chain can be walked at any moment; memory just committed is all zeros: free up to the end.
 // Blocks describe themselves: the rank's index is private and rebuilt by walking.
 
 inline constexpr std::uint32_t block_magic = 0x4b4c4243;  // "CBLK"
@@ -198,7 +198,8 @@ struct BlockHeader {
   AtomicU64 span;    // from this header to the next, a multiple of block_alignment
   AtomicU32 leases;  // completions not yet released, of worker generation `lease_generation`
   std::uint32_t lease_generation;
-  std::uint64_t bytes;  // of data
+  std::uint64_t description_tag;  // xxh3 of all that follows, the path included
+  std::uint64_t bytes;            // of data
   std::uint64_t tag;    // xxh3 of the data
   Version version;      // of the key, as are the following
   std::uint32_t number;
@@ -207,6 +208,7 @@ struct BlockHeader {
   std::uint8_t reserved;
   // then: path, padding to block_alignment, data
 };
+static_assert(sizeof(BlockHeader) - offsetof(BlockHeader, bytes) == 16 + sizeof(Version) + 8, "no padding is tagged");
 
 inline constexpr std::size_t align_up(std::size_t n, std::size_t to) { return (n + to - 1) / to * to; }
 inline constexpr std::size_t data_offset(std::size_t path_bytes) {
