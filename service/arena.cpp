@@ -184,8 +184,8 @@ class Arena::Impl : public std::enable_shared_from_this<Arena::Impl> {
         append_free(offset, span);
         last = std::prev(blocks_.end())->first;
       } else {
-        const auto said = state == number(BlockState::ready) ? description_of(region_.subspan(offset, span))
-                                                             : std::nullopt;
+        const auto said =
+            state == number(BlockState::ready) ? description_of(region_.subspan(offset, span)) : std::nullopt;
         if (said && !spans(span, *said)) return give_up_from(offset);
         const Block block{.span = span,
                           .state = static_cast<BlockState>(state),

@@ -25,8 +25,8 @@ namespace copper {
 class Arena final : public Memory {
  public:
   // Takes over what a former rank left: its blocks stay occupied until scan(). Where the chain of blocks is
-  // damaged, nothing from there on is believed, nor touched while the worker lives that may have leases there.
-  // The segment's mapping must outlive the Arena and all Bytes that came from it.
+  // damaged, nothing from there on is believed, nor touched while the worker lives that may have leases
+  // there. The segment's mapping must outlive the Arena and all Bytes that came from it.
   explicit Arena(Segment& segment);
   ~Arena() override;
 

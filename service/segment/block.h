@@ -1,6 +1,6 @@
 // What a block of the arena says of itself, believed only after a look: for whoever finds blocks that another
-// process has made. The header and the path are covered by a checksum of their own, as the data are by theirs:
-// whole bytes under another key would be wrong bytes. Pure; any thread.
+// process has made. The header and the path are covered by a checksum of their own, as the data are by
+// theirs: whole bytes under another key would be wrong bytes. Pure; any thread.
 #pragma once
 
 #include <cstddef>

@@ -350,8 +350,8 @@ TEST_CASE("a flipped bit in a block is found by the scan, counted, and served to
   auto segment = make_segment(scratch, "node0");
   auto copy = make_segment(scratch, "copy");
   const Key key = Key::file_block("/lib.so", 3, {.inode = 1, .size = 9 << 20, .mtime_ns = 2, .ctime_ns = 3});
-  std::map<Key, std::string> texts{{Key::entry("/before"), "before"}, {key, text_of(1, 100)},
-                                   {Key::entry("/after"), "after"}};
+  std::map<Key, std::string> texts{
+      {Key::entry("/before"), "before"}, {key, text_of(1, 100)}, {Key::entry("/after"), "after"}};
   Arena arena(segment);
   std::vector<Bytes> kept;
   std::vector<std::uint64_t> blocks;
@@ -389,7 +389,8 @@ TEST_CASE("a flipped bit in a block is found by the scan, counted, and served to
   }
 }
 
-TEST_CASE("what lies behind a damaged link of the chain stays as it is while a worker may have leases there") {
+TEST_CASE(
+    "what lies behind a damaged link of the chain stays as it is while a worker may have leases there") {
   const Scratch scratch;
   auto segment = make_segment(scratch, "node0");
   segment.header().worker_generation = 7;
