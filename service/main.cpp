@@ -197,7 +197,8 @@ int serve(const ServiceOptions& options, MpiJob& job, Segment& segment) {
     node.adopt(std::move(key), Outcome{std::move(bytes), tag, immutable ? Instant::max() : started});
   });
   node.counters().add(Counter::blocks_damaged, damaged);
-  if (damaged > 0) log->warn("{} blocks that a former rank left are damaged: they are fetched again", damaged);
+  if (damaged > 0)
+    log->warn("{} blocks that a former rank left are damaged: they are fetched again", damaged);
   CacheMemory memory(arena, node);
   MpiTransport transport(job, topology, memory, node.counters(),
                          [&log](const std::string& line) { log->warn("{}", line); });
