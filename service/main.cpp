@@ -10,7 +10,6 @@
 #include <iostream>
 
 #include "service/arena.h"
-#include "service/arena_index.h"
 #include "service/cache_memory.h"
 #include "service/idle.h"
 #include "service/mpi/job.h"
@@ -20,6 +19,7 @@
 #include "service/report.h"
 #include "service/ring_clients.h"
 #include "service/segment/segment.h"
+#include "service/segment_index.h"
 #include "service/storage/mounts.h"
 #include "service/storage/storage.h"
 #include "tree/engine.h"
@@ -189,15 +189,18 @@ int serve(const ServiceOptions& options, MpiJob& job, Segment& segment) {
                                       std::memory_order_relaxed);
   segment.header().max_cacheable_bytes.store(options.max_cacheable_bytes, std::memory_order_relaxed);
 
+  SegmentIndex index(segment);
   Arena arena(segment);
-  ArenaIndex index(segment, arena);
   const Topology topology(job.size(), options.fanouts, options.trees);
   Node node(Rank{job.rank()}, topology,
             NodeOptions{.store_bytes = options.cache_bytes, .publish = options.publish}, &index);
-  arena.scan([&](Key key, Bytes bytes, Tag tag) {
-    const bool immutable = key.kind == Kind::block || key.block > 0;
-    node.adopt(std::move(key), Outcome{std::move(bytes), tag, immutable ? Instant::max() : started});
+  const auto damaged = arena.scan([&](Key key, Bytes bytes, Tag tag) {
+    if (auto outcome = index.former(key, std::move(bytes), tag))
+      node.adopt(key, std::move(*outcome), started);
   });
+  node.counters().add(Counter::blocks_damaged, damaged);
+  if (damaged > 0)
+    log->warn("{} blocks that a former rank left are damaged: they are fetched again", damaged);
   CacheMemory memory(arena, node);
   MpiTransport transport(job, topology, memory, node.counters(),
                          [&log](const std::string& line) { log->warn("{}", line); });

@@ -362,8 +362,10 @@ void Node::on_loaded(Loaded loaded, Instant now, Actions& out) {
 
 // ---- the rest ----
 
-void Node::adopt(const Key& key, Outcome outcome) {
+void Node::adopt(const Key& key, Outcome outcome, Instant now) {
   if (!outcome.value.ok() || store_.contains(key)) return;
+  if (!versioned(key) || outcome.fresh_until != Instant::max())
+    outcome.fresh_until = std::min(outcome.fresh_until, now);
   counters_.add(Counter::evictions, store_.keep(key, Ready{.outcome = std::move(outcome), .askers = {}}));
 }
 

@@ -49,8 +49,8 @@ enum class MountState : std::uint32_t { none = 0, mounted = 1, gone = 2 };
 #define COPPER_FUSE_COUNTERS(X)                                                            \
   X(fuse_lookup) X(fuse_forget) X(fuse_getattr) X(fuse_readlink) X(fuse_open) X(fuse_read) \
   X(fuse_opendir) X(fuse_readdir) X(fuse_readdirplus) X(fuse_statfs) X(fuse_ioctl)         \
-  X(fuse_interrupt) X(fuse_other) X(fuse_from_view) X(fuse_found) X(fuse_asked) X(fuse_direct)           \
-  X(fuse_errors) X(fuse_bytes) X(fuse_links_out) X(fuse_large_loads)             \
+  X(fuse_interrupt) X(fuse_other) X(fuse_from_view) X(fuse_found) X(fuse_asked)            \
+  X(fuse_direct) X(fuse_errors) X(fuse_damaged) X(fuse_bytes) X(fuse_links_out) X(fuse_large_loads)       \
   X(fuse_large_bytes) X(notify_entry) X(notify_inode)
 // clang-format on
 enum class FuseCounter : std::size_t {
@@ -64,7 +64,7 @@ inline constexpr std::size_t fuse_counter_count = static_cast<std::size_t>(FuseC
 struct Header {
   AtomicU64 magic;  // stored last when the segment is made
   std::uint32_t layout_version;
-  std::uint32_t lanes;  // 1..lanes_max
+  std::uint32_t lanes;  // 1..lanes_max; as are the sizes below, checked once and remembered (segment.h)
   std::uint64_t file_bytes;
   Region lane_region;   // `lanes` times struct Lane
   Region slot_region;   // `request_slots` times struct RequestSlot
@@ -208,7 +208,7 @@ struct InodeRecord {
 // ---- arena ----
 // A chain of blocks without gaps over the committed bytes: each begins with its header, `span` bytes later
 // begins the next. Splitting writes the new header before the old span shrinks, merging is one store, so the
-// chain can be walked at any moment; memory just committed begins with a zero header: free up to the end.
+// chain can be walked at any moment; memory just committed is all zeros: free up to the end.
 // Blocks describe themselves: the rank's index is private and rebuilt by walking.
 
 inline constexpr std::uint32_t block_magic = 0x4b4c4243;  // "CBLK"
@@ -222,15 +222,18 @@ struct BlockHeader {
   AtomicU64 span;    // from this header to the next, a multiple of block_alignment
   AtomicU32 leases;  // completions not yet released, of worker generation `lease_generation`
   std::uint32_t lease_generation;
-  std::uint64_t bytes;  // of data
-  std::uint64_t tag;    // xxh3 of the data
-  Version version;      // of the key, as are the following
+  std::uint64_t description_tag;  // xxh3 of all that follows, the path included
+  std::uint64_t bytes;            // of data
+  std::uint64_t tag;              // xxh3 of the data
+  Version version;                // of the key, as are the following
   std::uint32_t number;
   std::uint16_t path_bytes;  // 0: bytes of no key (a control answer, a notice)
   std::uint8_t key_kind;
   std::uint8_t reserved;
   // then: path, padding to block_alignment, data
 };
+static_assert(sizeof(BlockHeader) - offsetof(BlockHeader, bytes) == 16 + sizeof(Version) + 8,
+              "no padding is tagged");
 
 inline constexpr std::size_t align_up(std::size_t n, std::size_t to) { return (n + to - 1) / to * to; }
 inline constexpr std::size_t data_offset(std::size_t path_bytes) {
