@@ -187,6 +187,7 @@ int serve(const ServiceOptions& options, MpiJob& job, Segment& segment) {
 
   segment.header().freshness_ms.store(static_cast<std::uint64_t>(options.freshness.count()),
                                       std::memory_order_relaxed);
+  segment.header().ranks.store(job.size(), std::memory_order_relaxed);
   segment.header().max_cacheable_bytes.store(options.max_cacheable_bytes, std::memory_order_relaxed);
 
   SegmentIndex index(segment);

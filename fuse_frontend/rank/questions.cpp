@@ -105,13 +105,15 @@ void Questions::ask_directly(Asked& asked) {
     auto options = options_.direct;
     options.freshness = std::chrono::milliseconds{std::min<std::uint64_t>(
         segment_.header().freshness_ms.load(std::memory_order_relaxed), limits::freshness_max.count())};
-    direct_ = std::make_unique<Direct>(options, [&inbox = inbox_] { inbox.ring(); });
+    options.shares *= std::max(1u, segment_.header().ranks.load(std::memory_order_relaxed));
+    direct_ = std::make_unique<Direct>(
+        options, [&inbox = inbox_] { inbox.ring(); }, clock_now());
   }
   count(segment_.header(), segment::FuseCounter::fuse_direct);
   asked.client_ = next_client();
   asked.where_ = Asked::Where::storage;
   waiting_.emplace(asked.client_, &asked);
-  direct_->read(asked.key_, asked.client_, asked.request_.began());
+  direct_->read(asked.key_, asked.client_, asked.request_.began(), clock_now());
 }
 
 void Questions::ask_large(Asked& asked, LargeFiles& files, Range range) {
@@ -181,7 +183,7 @@ std::vector<Noticed> Questions::completions() {
     // Before the next answer is passed on: it may be the ESTALE that a notice came ahead of.
     if (!notices.empty()) return notices;
   }
-  while (auto taken = direct_ ? direct_->take() : std::nullopt) {
+  while (auto taken = direct_ ? direct_->take(clock_now()) : std::nullopt) {
     const auto& loaded = taken->loaded;
     const auto fresh_until = after(clock_now(), loaded.fresh_for);
     for (const auto client : taken->clients) {
@@ -281,8 +283,9 @@ bool Questions::look_at_rank(Instant now) {
 
 std::optional<Instant> Questions::watch_due(Instant now) const {
   if (!unposted_.empty()) return now + retry_period;
-  if (!waiting_.empty()) return now + watch_period;
-  return std::nullopt;
+  if (waiting_.empty()) return std::nullopt;
+  const auto direct = direct_ ? direct_->due(now) : std::nullopt;
+  return std::min(direct.value_or(Instant::max()), now + watch_period);
 }
 
 void Questions::watch(Instant now) {
@@ -321,6 +324,7 @@ void Questions::watch(Instant now) {
     if (another && options_.lane == 0) post_mounted();
   }
   while (!unposted_.empty() && write(unposted_.front())) unposted_.pop_front();
+  if (direct_) direct_->go_on(now);
 }
 
 // ---- one question ----

@@ -77,6 +77,7 @@ struct Header {
   AtomicU64 service_alive_ns;      // CLOCK_MONOTONIC of the rank's last turn
   AtomicU64 freshness_ms;          // -E, for what the front end reads without the rank; written by the rank
   AtomicU64 max_cacheable_bytes;   // -M, likewise
+  AtomicU32 ranks;                 // of the job, likewise
   alignas(64) AtomicU32 doorbell;  // rises with each post; the rank sleeps on it (futex)
   AtomicU32 service_sleeping;      // nonzero: ring it
 
