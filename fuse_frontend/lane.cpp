@@ -24,7 +24,7 @@ constexpr auto watch_period =
 constexpr std::size_t requests_per_turn = 64;
 
 std::span<segment::RequestSlot> share(Segment& segment, std::uint32_t lane) {
-  const auto each = segment::request_slots / segment.header().lanes;
+  const auto each = segment::request_slots / segment.lanes();
   return segment.slots().subspan(lane * each, each);
 }
 

@@ -117,16 +117,17 @@ bool serve(Segment& segment, int device, const WorkerOptions& options,
                       large_files, absent,        notifier, forgetter, control, log,   options.recorder};
   header.mount_state.store(static_cast<std::uint32_t>(segment::MountState::mounted),
                            std::memory_order_release);
-  log->info("worker {} serves {} with {} lane(s)", generation, options.mount, header.lanes);
+  log->info("worker {} serves {} with {} lane(s)", generation, options.mount, segment.lanes());
   log->flush();
 
-  std::latch known(header.lanes);  // each lane, to all
+  std::latch known(segment.lanes());  // each lane, to all
   std::vector<std::thread> threads;
-  for (std::uint32_t number = 0; number < header.lanes; ++number) {
+  for (std::uint32_t number = 0; number < segment.lanes(); ++number) {
     threads.emplace_back([&, number] {
       Lane lane(shared, {.lane = number,
                          .generation = generation,
-                         .direct = {.threads = std::max<std::size_t>(1, direct_threads / header.lanes),
+                         .direct = {.threads = std::max<std::size_t>(1, direct_threads / segment.lanes()),
+                                    .shares = segment.lanes(),
                                     .mount = options.mount,
                                     .local = options.local}});
       lanes.add(pthread_self(), &lane);

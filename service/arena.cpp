@@ -1,6 +1,6 @@
 // Every change of the chain is ordered so that a walk meets a whole chain after each single store: a split
 // writes the new block's header before the old span shrinks, a merge is one store, and memory just committed
-// begins with a zero header, which a walk takes for a free block up to the end.
+// is all zeros, which a walk takes for a free block up to the end.
 #include "service/arena.h"
 
 #include <algorithm>
@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "service/segment/block.h"
 #include "tree/assert.h"
 
 namespace copper {
@@ -23,6 +24,7 @@ using segment::BlockHeader;
 using segment::BlockState;
 
 constexpr std::uint64_t span_min = segment::data_offset(0);
+constexpr std::uint32_t every_lease = UINT32_MAX;  // ends with its worker alone
 
 std::uint32_t number(BlockState state) { return static_cast<std::uint32_t>(state); }
 
@@ -32,7 +34,9 @@ class Arena::Impl : public std::enable_shared_from_this<Arena::Impl> {
  public:
   explicit Impl(Segment& segment) : segment_(&segment), region_(segment.arena()) {
     committed_ = std::min<std::uint64_t>(segment.header().arena_bytes_committed.load(), region_.size());
-    if (!walk()) begin_empty();
+    committed_ -= committed_ % block_alignment;
+    if (committed_ < span_min) committed_ = 0;
+    walk();
   }
 
   std::optional<Buffer> allocate(const Key* key, std::size_t size) {
@@ -40,8 +44,7 @@ class Arena::Impl : public std::enable_shared_from_this<Arena::Impl> {
     const std::size_t path_bytes = key != nullptr ? key->path.size() : 0;
     ensure(path_bytes <= limits::path_bytes, "a path has at most limits::path_bytes");
     if (size > region_.size()) return std::nullopt;
-    const std::uint64_t need =
-        align_up(segment::data_offset(path_bytes) + std::max<std::size_t>(size, 1), block_alignment);
+    const std::uint64_t need = span_of(path_bytes, size);
     auto fit = free_.lower_bound({need, 0});
     if (fit == free_.end()) {
       if (!grow(need)) return std::nullopt;
@@ -69,25 +72,29 @@ class Arena::Impl : public std::enable_shared_from_this<Arena::Impl> {
     Block& block = blocks_.at(*offset);
     ensure(block.state == BlockState::filling, "a buffer is sealed once");
     header(*offset).tag = tag;
+    tag_description(header(*offset));
     set_state(*offset, block, BlockState::ready);
     return Bytes(buffer.owner(), buffer.size());
   }
 
-  void scan(const std::function<void(Key, Bytes, Tag)>& found) {
+  std::size_t scan(const std::function<void(Key, Bytes, Tag)>& found) {
+    std::size_t damaged = damaged_chain_ ? 1 : 0;
     std::vector<std::uint64_t> left;
     for (const auto& [offset, block] : blocks_) {
       if (block.state != BlockState::free && !block.held) left.push_back(offset);
     }
     for (const auto offset : left) {
-      const BlockHeader& head = header(offset);
-      if (!intact(offset)) {
+      const bool ready = blocks_.at(offset).state == BlockState::ready;
+      auto said = ready ? description_of(block_at(offset)) : std::nullopt;
+      const bool whole = said && tag_of(block_at(offset).subspan(said->data, said->bytes)) == said->tag;
+      if (ready && !whole) ++damaged;
+      if (!whole || said->key.path.size() == 0) {
         free_unless_used(offset);
-        continue;
+      } else {
+        found(std::move(said->key), Bytes(hold(offset, said->data), said->bytes), said->tag);
       }
-      Key key{static_cast<Kind>(head.key_kind), head.number, path_of(head), head.version};
-      const std::size_t size = head.bytes;
-      found(std::move(key), Bytes(hold(offset, segment::data_offset(head.path_bytes)), size), head.tag);
     }
+    return damaged;
   }
 
   std::optional<std::uint64_t> block_with_data(const std::byte* data) const {
@@ -103,7 +110,7 @@ class Arena::Impl : public std::enable_shared_from_this<Arena::Impl> {
     Block& block = blocks_.at(offset);
     ensure(block.state == BlockState::ready && block.held, "a lease is on bytes that exist");
     if (block.lease_generation != generation) set_leases(offset, block, 0, generation);
-    set_leases(offset, block, block.leases + 1, generation);
+    if (block.leases < every_lease) set_leases(offset, block, block.leases + 1, generation);
   }
 
   bool leased(const Bytes& bytes) const {
@@ -115,6 +122,7 @@ class Arena::Impl : public std::enable_shared_from_this<Arena::Impl> {
     const auto found = blocks_.find(offset);
     if (found == blocks_.end() || found->second.leases == 0) return false;
     Block& block = found->second;
+    if (block.leases == every_lease) return true;
     set_leases(offset, block, block.leases - 1, block.lease_generation);
     free_unless_used(offset);
     return true;
@@ -123,7 +131,7 @@ class Arena::Impl : public std::enable_shared_from_this<Arena::Impl> {
   void end_leases(std::uint32_t generation) {
     std::vector<std::uint64_t> ended;
     for (auto& [offset, block] : blocks_) {
-      if (block.leases == 0 || block.lease_generation >= generation) continue;
+      if (block.leases == 0 || block.lease_generation == generation) continue;
       set_leases(offset, block, 0, block.lease_generation);
       ended.push_back(offset);
     }
@@ -149,32 +157,36 @@ class Arena::Impl : public std::enable_shared_from_this<Arena::Impl> {
   BlockHeader& header(std::uint64_t offset) const {
     return *reinterpret_cast<BlockHeader*>(region_.data() + offset);
   }
-  static std::string_view path_of(const BlockHeader& head) {
-    return {reinterpret_cast<const char*>(&head + 1), head.path_bytes};
+  std::span<const std::byte> block_at(std::uint64_t offset) const {
+    return region_.subspan(offset, blocks_.at(offset).span);
   }
 
   void on_its_thread() const { ensure(std::this_thread::get_id() == thread_, "an arena has one thread"); }
 
   // ---- the chain as found ----
 
-  // Reads the chain into the index; false where it is damaged.
-  bool walk() {
+  // Reads the chain into the index, as far as it holds.
+  void walk() {
+    std::uint64_t last = 0;
     for (std::uint64_t offset = 0; offset < committed_;) {
-      if (committed_ - offset < span_min) return false;
+      if (committed_ - offset < span_min) return give_up_from(last);
       const BlockHeader& head = header(offset);
-      if (head.magic == 0) {
-        append_free(offset, committed_ - offset);
-        break;
-      }
+      const std::uint32_t magic = head.magic;
+      if (magic == 0 && untouched(offset)) return append_free(offset, committed_ - offset);
       const std::uint64_t span = head.span.load(std::memory_order_relaxed);
       const std::uint32_t state = head.state.load(std::memory_order_acquire);
-      if (head.magic != segment::block_magic || span % block_alignment != 0 || span < span_min ||
+      if (magic != segment::block_magic || span % block_alignment != 0 || span < span_min ||
           span > committed_ - offset || state > number(BlockState::ready)) {
-        return false;
+        return give_up_from(last);
       }
+      last = offset;
       if (state == number(BlockState::free)) {
         append_free(offset, span);
+        last = std::prev(blocks_.end())->first;
       } else {
+        const auto said =
+            state == number(BlockState::ready) ? description_of(region_.subspan(offset, span)) : std::nullopt;
+        if (said && !spans(span, *said)) return give_up_from(offset);
         const Block block{.span = span,
                           .state = static_cast<BlockState>(state),
                           .leases = head.leases.load(std::memory_order_relaxed),
@@ -183,31 +195,28 @@ class Arena::Impl : public std::enable_shared_from_this<Arena::Impl> {
       }
       offset += span;
     }
-    return true;
   }
 
-  void begin_empty() {
-    blocks_.clear();
-    free_.clear();
-    free_bytes_ = 0;
-    committed_ -= committed_ % block_alignment;
-    if (committed_ > 0) append_free(0, committed_);
+  // Was it committed by one who died before a header was written there?
+  bool untouched(std::uint64_t offset) const {
+    const auto rest = region_.subspan(offset, committed_ - offset);
+    return rest[0] == std::byte{0} && std::memcmp(rest.data(), rest.data() + 1, rest.size() - 1) == 0;
   }
 
-  bool intact(std::uint64_t offset) const {
-    const BlockHeader& head = header(offset);
-    const Block& block = blocks_.at(offset);
-    if (block.state != BlockState::ready) return false;
-    if (head.path_bytes == 0 || head.path_bytes > limits::path_bytes) return false;
-    const std::uint64_t data = segment::data_offset(head.path_bytes);
-    if (data >= block.span || head.bytes > block.span - data) return false;
-    const auto path = path_of(head);
-    if (path.front() != '/' || path.find('\0') != std::string_view::npos) return false;
-    if (head.key_kind < static_cast<std::uint8_t>(Kind::listing) ||
-        head.key_kind > static_cast<std::uint8_t>(Kind::filesystem)) {
-      return false;
+  // Where the chain is damaged, no block is known from the one on that led there; the front end may have
+  // leases on some. So all of it stays as it is for as long as that worker lives (0: there was none yet).
+  void give_up_from(std::uint64_t offset) {
+    damaged_chain_ = true;
+    if (const auto block = blocks_.find(offset); block != blocks_.end()) {
+      if (block->second.state == BlockState::free) unnote_free(block);
+      blocks_.erase(block);
     }
-    return tag_of({region_.data() + offset + data, head.bytes}) == head.tag;
+    const std::uint32_t worker = segment_->header().worker_generation.load(std::memory_order_acquire);
+    if (worker == 0) return append_free(offset, committed_ - offset);
+    write_free(offset, committed_ - offset);
+    Block& rest = blocks_.insert_or_assign(offset, Block{.span = committed_ - offset}).first->second;
+    set_leases(offset, rest, every_lease, worker);
+    set_state(offset, rest, BlockState::filling);
   }
 
   // ---- the chain as changed ----
@@ -337,6 +346,7 @@ class Arena::Impl : public std::enable_shared_from_this<Arena::Impl> {
   Segment* segment_;
   std::span<std::byte> region_;
   std::uint64_t committed_ = 0;
+  bool damaged_chain_ = false;
   std::uint64_t step_ = arena_step_bytes;
   Blocks blocks_;                                           // all, by offset
   std::set<std::pair<std::uint64_t, std::uint64_t>> free_;  // the free ones: span, offset
@@ -351,7 +361,7 @@ std::optional<Buffer> Arena::allocate(const Key& key, std::size_t size) {
   return impl_->allocate(&key, size);
 }
 Bytes Arena::seal(Buffer buffer, Tag tag) { return impl_->seal(std::move(buffer), tag); }
-void Arena::scan(const std::function<void(Key, Bytes, Tag)>& found) { impl_->scan(found); }
+std::size_t Arena::scan(const std::function<void(Key, Bytes, Tag)>& found) { return impl_->scan(found); }
 
 std::optional<Bytes> Arena::copy(std::string_view text) {
   auto buffer = impl_->allocate(nullptr, text.size());

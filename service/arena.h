@@ -25,8 +25,8 @@ namespace copper {
 class Arena final : public Memory {
  public:
   // Takes over what a former rank left: its blocks stay occupied until scan(). Where the chain of blocks is
-  // damaged the arena begins empty. The segment's mapping must outlive the Arena and all Bytes that came from
-  // it.
+  // damaged, nothing from there on is believed, nor touched while the worker lives that may have leases
+  // there. The segment's mapping must outlive the Arena and all Bytes that came from it.
   explicit Arena(Segment& segment);
   ~Arena() override;
 
@@ -36,8 +36,9 @@ class Arena final : public Memory {
   Bytes seal(Buffer buffer, Tag tag) override;
 
   // Once, before anything else: hands out every intact block of a key that a former rank left, and frees the
-  // rest: unfinished, damaged or key-less ones (those that a lease is on: when it ends).
-  void scan(const std::function<void(Key, Bytes, Tag)>& found);
+  // rest: unfinished, damaged or key-less ones (those that a lease is on: when it ends). Returns how many are
+  // damaged: their header or their data are not what their checksums say.
+  std::size_t scan(const std::function<void(Key, Bytes, Tag)>& found);
 
   // For bytes of no key (a control answer, a notice's path).
   std::optional<Bytes> copy(std::string_view text);
@@ -49,7 +50,7 @@ class Arena final : public Memory {
   void lease(std::uint64_t block, std::uint32_t worker_generation);
   bool leased(const Bytes& bytes) const;
   bool release(std::uint64_t block);                 // false: no such lease (damaged record)
-  void end_leases(std::uint32_t worker_generation);  // of every generation before this one
+  void end_leases(std::uint32_t worker_generation);  // of every generation but this one
 
   std::size_t budget() const;     // the region's bytes
   std::size_t used() const;       // spans that are not free

@@ -11,7 +11,6 @@
 
 #include "service/announcement.h"
 #include "service/arena.h"
-#include "service/arena_index.h"
 #include "service/cache_memory.h"
 #include "service/idle.h"
 #include "service/mpi/job.h"
@@ -22,6 +21,7 @@
 #include "service/report.h"
 #include "service/ring_clients.h"
 #include "service/segment/segment.h"
+#include "service/segment_index.h"
 #include "service/storage/mounts.h"
 #include "service/storage/storage.h"
 #include "service/turns.h"
@@ -130,20 +130,24 @@ int serve(const ServiceOptions& options, MpiJob& job, Segment& segment, Log log,
 
   segment.header().freshness_ms.store(static_cast<std::uint64_t>(options.freshness.count()),
                                       std::memory_order_relaxed);
+  segment.header().ranks.store(job.size(), std::memory_order_relaxed);
   segment.header().max_cacheable_bytes.store(options.max_cacheable_bytes, std::memory_order_relaxed);
 
+  SegmentIndex index(segment);
   Arena arena(segment);
-  ArenaIndex index(segment, arena);
   const Topology topology(job.size(), options.fanouts, options.trees);
   Node node(Rank{job.rank()}, topology,
             NodeOptions{.store_bytes = options.cache_bytes,
                         .publish = options.publish,
                         .paths_counted = paths_counted(options.outputs)},
             &index);
-  arena.scan([&](Key key, Bytes bytes, Tag tag) {
-    const bool immutable = key.kind == Kind::block || key.block > 0;
-    node.adopt(std::move(key), Outcome{std::move(bytes), tag, immutable ? Instant::max() : started});
+  const auto damaged = arena.scan([&](Key key, Bytes bytes, Tag tag) {
+    if (auto outcome = index.former(key, std::move(bytes), tag))
+      node.adopt(key, std::move(*outcome), started);
   });
+  node.counters().add(Counter::blocks_damaged, damaged);
+  if (damaged > 0)
+    log->warn("{} blocks that a former rank left are damaged: they are fetched again", damaged);
   CacheMemory memory(arena, node);
   MpiTransport transport(job, topology, memory, node.counters(),
                          [&log](const std::string& line) { log->warn("{}", line); });

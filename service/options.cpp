@@ -107,7 +107,7 @@ ServiceOptions parse_options(int argc, char** argv) {
       ->check(CLI::Range(1, 4096));
   app.add_option("--mount", options.mount, "The mount that front ends serve");
   app.add_option("-E,--md-enoent-ttl-ms", freshness_ms, "Freshness of directories and absent names, ms")
-      ->check(CLI::Range(0, 86'400'000))
+      ->check(CLI::Range(std::int64_t{0}, std::int64_t{limits::freshness_max.count()}))
       ->capture_default_str();
   app.add_option("-T,--trees", options.trees, "Trees; each directory belongs to one")
       ->check(CLI::Range(1u, limits::trees_max))

@@ -19,8 +19,8 @@ std::int64_t as_ns(Instant instant) { return instant.time_since_epoch().count();
 PostRecord copy_of(const PostRecord& shared) {
   PostRecord post;
   std::memcpy(static_cast<void*>(&post), &shared, offsetof(PostRecord, path));
-  if (post.path_bytes <= limits::path_bytes)
-    std::memcpy(post.path.data(), shared.path.data(), post.path_bytes);
+  if (post.path_bytes > limits::path_bytes) post.path_bytes = 0;  // which is no path either
+  std::memcpy(post.path.data(), shared.path.data(), post.path_bytes);
   return post;
 }
 
@@ -39,10 +39,11 @@ RingClients::RingClients(Segment& segment, Arena& arena, Memory& room, Counters&
       room_(room),
       counters_(counters),
       worker_generation_(segment.header().worker_generation.load(std::memory_order_acquire)) {
-  for (std::uint32_t n = 0; n < segment.header().lanes; ++n) {
+  for (std::uint32_t n = 0; n < segment.lanes(); ++n) {
     auto& lane = segment.lane(n);
     lanes_.push_back({PostConsumer(lane.posts), CompletionProducer(lane.completions), {}});
   }
+  arena_.end_leases(worker_generation_);  // of a worker that died while there was no rank
 }
 
 std::optional<Event> RingClients::event() {
@@ -121,11 +122,10 @@ std::optional<Event> RingClients::take_found(const PostRecord& post) {
 
 std::optional<Event> RingClients::take_control(std::uint32_t lane, const PostRecord& post) {
   const auto op = static_cast<ControlOp>(post.number);
-  const auto path_bytes = std::min<std::size_t>(post.path_bytes, limits::path_bytes);
-  Control control{Client{post.client}, op, std::string_view(post.path.data(), path_bytes)};
+  Control control{Client{post.client}, op, std::string_view(post.path.data(), post.path_bytes)};
   const bool known = op == ControlOp::status || op == ControlOp::stats ||
                      (op == ControlOp::clear && valid_path(control.path));
-  if (!known || path_bytes != post.path_bytes ||
+  if (!known || post.client >> 32 != worker_generation_ ||
       !waiting_.emplace(post.client, Waiting{lane, {}, {}}).second) {
     damaged();
     return std::nullopt;

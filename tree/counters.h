@@ -45,6 +45,7 @@ namespace copper {
   X(answers_unasked,     "answers that nobody waited for (any more)")                          \
   X(peers_dead,          "ranks found dead")                                                   \
   X(messages_damaged,    "messages dropped: damaged or foreign")                               \
+  X(blocks_damaged,      "blocks that a former rank left: dropped, found damaged")             \
   X(messages_refused,    "messages dropped: not their sender's to send")                       \
   X(evictions,           "outcomes dropped to make room")                                      \
   X(expired,             "outcomes expired because storage changed")                           \

@@ -17,6 +17,12 @@ inline constexpr std::size_t path_bytes = 4095;
 // One name. Longer: ENAMETOOLONG at the front end, as every file system under Linux answers.
 inline constexpr std::size_t name_bytes = 255;
 
+// How long what is found may be taken for fresh (-E). Checked when options are read.
+inline constexpr std::chrono::milliseconds freshness_max = std::chrono::hours{24};
+
+// No system has larger ones: what claims to be an errno and is larger is damaged.
+inline constexpr int errno_max = 4095;
+
 // A message without its payload, and the payload that may follow it in the same message. A longer message is
 // damaged: counted and dropped. A longer payload travels as segments.
 inline constexpr std::size_t header_bytes = path_bytes + 257;

@@ -19,7 +19,6 @@ constexpr std::size_t checksum_bytes = sizeof(std::uint64_t);
 // checksum.
 constexpr std::size_t prefix_bytes = 4 + 1 + 1 + 4 + 8;
 constexpr std::int64_t for_the_job_on_wire = -1;
-constexpr int errno_max = 4095;
 
 // The message's kind on the wire is its index in the variant, counted from one.
 template <class M, std::size_t I = 0>
@@ -229,7 +228,8 @@ class Reader : public WireReader {
     const auto fresh_for = get<std::int64_t>();
     message.fresh_for = fresh_for == for_the_job_on_wire ? for_the_job : Duration{fresh_for};
     demand(message.fresh_for >= Duration::zero() && fresh_for != for_the_job.count());
-    demand(is_error ? error > 0 && error <= errno_max && message.tag == 0 : error == 0 && message.tag != 0);
+    demand(is_error ? error > 0 && error <= limits::errno_max && message.tag == 0
+                    : error == 0 && message.tag != 0);
     if (is_error) message.value = Errno{error};
     if (is_bytes) message.value = Bytes{};
   }

@@ -379,9 +379,12 @@ void Node::on_loaded(Loaded loaded, Instant now, Actions& out) {
 
 // ---- the rest ----
 
-void Node::adopt(const Key& key, Outcome outcome) {
+void Node::adopt(const Key& key, Outcome outcome, Instant now) {
   if (!outcome.value.ok() || store_.contains(key)) return;
-  counters_.add(Counter::evictions, store_.keep(key, Ready{.outcome = std::move(outcome), .askers = {}}));
+  if (!versioned(key) || outcome.fresh_until != Instant::max())
+    outcome.fresh_until = std::min(outcome.fresh_until, now);
+  counters_.add(Counter::evictions,
+                store_.keep(key, Ready{.outcome = std::move(outcome), .askers = {}, .since = now}));
 }
 
 std::vector<Node::Waiting> Node::waiting(Instant now, std::size_t limit) const {

@@ -138,8 +138,10 @@ class Node {
   // To be called in its order among the messages of that tree (clearing.h).
   void clear(Tree tree, const Path& path);
 
-  // A restarted rank found this in its arena: kept where nothing is known of the key. Errors are not adopted.
-  void adopt(const Key& key, Outcome outcome);
+  // A restarted rank found this in its arena, as fresh as it was for the former one: kept where nothing is
+  // known of the key. What was for the job stays so; of the rest it is not known what it missed since. Errors
+  // are not adopted.
+  void adopt(const Key& key, Outcome outcome, Instant now);
 
   // When time has passed: asks the silent whether they live, gives up on the dead, and asks those again who
   // live and have not answered for long.

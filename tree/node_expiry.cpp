@@ -34,7 +34,7 @@ void Node::make_stale(const Key& key, Instant now) {
   if (auto* ready = store_.ready(key)) {
     if (ready->outcome.fresh(now)) counters_.add(Counter::expired);
     store_.set_fresh_until(key, std::min(ready->outcome.fresh_until, now));
-    ready->suspect = root;
+    if (root) store_.suspect(key);
   } else if (auto* pending = store_.pending(key)) {
     // Below the root nothing is amiss: an answer given before the Expire would have come before it.
     pending->expired = root;

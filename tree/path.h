@@ -32,7 +32,7 @@ class Path {
     std::string chars;
     std::uint64_t hash;
   };
-  static constinit inline const std::string empty{};
+  static inline const std::string empty{};
   std::shared_ptr<const Text> text_;  // null: ""
 };
 

@@ -69,7 +69,14 @@ void Store::set_fresh_until(const Key& key, Instant until) {
   auto* found = ready(key);
   ensure(found != nullptr, "what is fresh or stale is ready");
   found->outcome.fresh_until = until;
-  if (index_ != nullptr) index_->insert(key, found->outcome);
+  if (index_ != nullptr && !found->suspect) index_->insert(key, found->outcome);
+}
+
+void Store::suspect(const Key& key) {
+  auto* found = ready(key);
+  ensure(found != nullptr, "what is suspect is ready");
+  found->suspect = true;
+  if (index_ != nullptr) index_->erase(key);
 }
 
 Pending& Store::begin(const Key& key, Instant now) {
@@ -158,7 +165,8 @@ std::size_t Store::keep(const Key& key, Ready ready) {
     drop(*item);
   }
   enter(*found, proven ? In::main : In::small);
-  if (index_ != nullptr) index_->insert(key, std::get<Ready>(found->second.state).outcome);
+  const auto& kept = std::get<Ready>(found->second.state);
+  if (index_ != nullptr && !kept.suspect) index_->insert(key, kept.outcome);
   return dropped;
 }
 

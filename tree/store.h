@@ -101,8 +101,9 @@ struct Ready {
   Instant since{};         // it was answered
 };
 
-// What is ready, for those who look for themselves rather than ask. It holds the store's ready outcomes,
-// always: erase() comes before an outcome's bytes can be freed.
+// What is ready, for those who look for themselves rather than ask, and for the successor of a rank that
+// died. It holds the store's ready outcomes but the suspect ones, always: erase() comes before an outcome's
+// bytes can be freed.
 class ReadyIndex {
  public:
   virtual ~ReadyIndex() = default;
@@ -134,6 +135,8 @@ class Store {
   void spend(const Key& key);
   // A ready outcome is fresh until then.
   void set_fresh_until(const Key& key, Instant until);
+  // A ready outcome is to be read anew even where storage would say "unchanged".
+  void suspect(const Key& key);
 
   // absent or ready -> pending. Ready bytes become `previous`, unless they are suspect; `published` stays.
   Pending& begin(const Key& key, Instant now);

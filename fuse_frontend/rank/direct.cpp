@@ -1,9 +1,13 @@
 // See direct.h.
 #include "fuse_frontend/rank/direct.h"
 
+#include <algorithm>
+#include <random>
 #include <utility>
 
+#include "service/storage/listing.h"
 #include "service/storage/mounts.h"
+#include "tree/limits.h"
 
 namespace copper {
 namespace {
@@ -20,24 +24,56 @@ StorageOptions storage_options(const DirectOptions& options) {
   return storage;
 }
 
+Pace pace_of(const DirectOptions& options, Instant now) {
+  constexpr double saved_seconds = 0.1;
+  const double rate =
+      std::max(direct_per_second / static_cast<double>(options.shares), direct_per_second_and_node);
+  std::random_device chance;
+  return {rate, rate * saved_seconds, std::uniform_real_distribution(0.0, 1.0)(chance), now};
+}
+
+// What storage was asked for it: open, look, read and look again; and a look at each name whose attributes
+// ride along.
+double operations_of(const Loaded& loaded) {
+  if (loaded.key.kind == Kind::entry || loaded.key.kind == Kind::filesystem) return 1;
+  constexpr double looks = 4;
+  if (loaded.key.kind == Kind::block || !loaded.value.ok()) return looks;
+  const auto listing = ListingView::of(loaded.value->span());
+  const auto names = listing ? listing->names_total() : 0;
+  return names <= limits::attributes_ride_along_entries ? looks + static_cast<double>(names) : looks;
+}
+
 }  // namespace
 
-Direct::Direct(const DirectOptions& options, std::function<void()> wake)
-    : storage_(storage_options(options), memory_, std::move(wake)) {}
+Direct::Direct(const DirectOptions& options, std::function<void()> wake, Instant now)
+    : storage_(storage_options(options), memory_, std::move(wake)), pace_(pace_of(options, now)) {}
 
-void Direct::read(const Key& key, std::uint64_t client, std::uint64_t epoch) {
+void Direct::read(const Key& key, std::uint64_t client, std::uint64_t epoch, Instant now) {
   const auto [found, first] = waiting_.try_emplace(key);
   auto& waiting = found->second;
   if (first) {
     waiting.epoch = epoch;
-    storage_.load(Load{key, std::nullopt});
+    line_.push_back(key);
   }
   (epoch > waiting.epoch ? waiting.later : waiting.clients).push_back(client);
+  go_on(now);
 }
 
-std::optional<Direct::Taken> Direct::take() {
+void Direct::go_on(Instant now) {
+  for (; !line_.empty() && pace_.may(now); line_.pop_front()) {
+    pace_.costs(1, now);
+    storage_.load(Load{std::move(line_.front()), std::nullopt});
+  }
+}
+
+std::optional<Instant> Direct::due(Instant now) {
+  return line_.empty() ? std::nullopt : std::optional(pace_.due(now));
+}
+
+std::optional<Direct::Taken> Direct::take(Instant now) {
   auto loaded = storage_.loaded();
   if (!loaded) return std::nullopt;
+  pace_.costs(operations_of(*loaded) - 1, now);
   const auto found = waiting_.find(loaded->key);
   Taken taken{std::move(*loaded), std::move(found->second.clients)};
   if (found->second.later.empty()) {
@@ -45,7 +81,8 @@ std::optional<Direct::Taken> Direct::take() {
   } else {
     ++found->second.epoch;  // at least: who asks in a later one still waits for another
     found->second.clients = std::exchange(found->second.later, {});
-    storage_.load(Load{taken.loaded.key, std::nullopt});
+    line_.push_back(taken.loaded.key);
+    go_on(now);
   }
   return taken;
 }

@@ -1,44 +1,60 @@
-// Reading storage without the rank, for the time that it does not answer: by few threads, so that many nodes
-// whose ranks died do not fall on the file system at once. One thread; nothing here blocks.
+// Reading storage without the rank, for the time that it does not answer. Many nodes whose ranks died must
+// not fall on the file system at once: few threads, at a pace, and each node begins at another moment. The
+// pace counts operations of storage, and is the job's, shared evenly: limits below. One thread; nothing here
+// blocks.
 #pragma once
 
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
+#include "fuse_frontend/rank/pace.h"
 #include "service/storage/storage.h"
 #include "tree/key.h"
 
 namespace copper {
 
+// All nodes of a job together at most the greater of both, once each has had a tenth of a second's share.
+inline constexpr double direct_per_second = 20'000;      // operations of storage, of all nodes,
+inline constexpr double direct_per_second_and_node = 5;  // but each so many
+
 struct DirectOptions {
   std::chrono::milliseconds freshness{0};  // of its answers
   std::size_t threads = 1;
-  std::string mount;  // our own; other mounts of ours on this host are found
+  std::size_t shares = 1;  // in the pace: nodes of the job, times those on each that read directly
+  std::string mount;       // our own; other mounts of ours on this host are found
   LocalTrees local;
 };
 
 class Direct {
  public:
   // `wake` is called, on any thread, when take() has something.
-  Direct(const DirectOptions& options, std::function<void()> wake);
+  Direct(const DirectOptions& options, std::function<void()> wake, Instant now);
 
   // Who asks in a later epoch of the view than the read under way began in waits for another one.
-  void read(const Key& key, std::uint64_t client, std::uint64_t epoch);
+  void read(const Key& key, std::uint64_t client, std::uint64_t epoch, Instant now);
+
+  // Begins what may begin by now; when the next may, where one waits.
+  void go_on(Instant now);
+  std::optional<Instant> due(Instant now);
 
   // What storage said, and whom to tell, if anybody.
   struct Taken {
     Loaded loaded;
     std::vector<std::uint64_t> clients;
   };
-  std::optional<Taken> take();
+  std::optional<Taken> take(Instant now);
 
  private:
   HeapMemory memory_;
   PosixStorage storage_;
+  Pace pace_;
+  std::deque<Key> line_;  // to be read when the pace allows
   struct Waiting {
     std::uint64_t epoch = 0;  // in which the read began
     std::vector<std::uint64_t> clients;

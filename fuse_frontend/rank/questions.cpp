@@ -8,6 +8,7 @@
 #include "fuse_frontend/clock.h"
 #include "fuse_frontend/count.h"
 #include "fuse_frontend/rank/arena_block.h"
+#include "tree/limits.h"
 
 namespace copper {
 
@@ -22,6 +23,11 @@ constexpr auto dead_after = std::chrono::seconds{2};           // without a turn
 constexpr auto watch_period = std::chrono::milliseconds{100};  // while an answer is outstanding
 constexpr auto retry_period = std::chrono::milliseconds{1};    // while the ring is full
 constexpr std::size_t copied_bytes_max = std::size_t{128} << 10;
+
+bool is_kind(std::uint8_t kind) {
+  return kind >= static_cast<std::uint8_t>(Kind::listing) &&
+         kind <= static_cast<std::uint8_t>(Kind::filesystem);
+}
 
 }  // namespace
 
@@ -97,15 +103,17 @@ void Questions::ask_directly(Asked& asked) {
   }
   if (!direct_) {
     auto options = options_.direct;
-    options.freshness =
-        std::chrono::milliseconds{segment_.header().freshness_ms.load(std::memory_order_relaxed)};
-    direct_ = std::make_unique<Direct>(options, [&inbox = inbox_] { inbox.ring(); });
+    options.freshness = std::chrono::milliseconds{std::min<std::uint64_t>(
+        segment_.header().freshness_ms.load(std::memory_order_relaxed), limits::freshness_max.count())};
+    options.shares *= std::max(1u, segment_.header().ranks.load(std::memory_order_relaxed));
+    direct_ = std::make_unique<Direct>(
+        options, [&inbox = inbox_] { inbox.ring(); }, clock_now());
   }
   count(segment_.header(), segment::FuseCounter::fuse_direct);
   asked.client_ = next_client();
   asked.where_ = Asked::Where::storage;
   waiting_.emplace(asked.client_, &asked);
-  direct_->read(asked.key_, asked.client_, asked.request_.began());
+  direct_->read(asked.key_, asked.client_, asked.request_.began(), clock_now());
 }
 
 void Questions::ask_large(Asked& asked, LargeFiles& files, Range range) {
@@ -175,7 +183,7 @@ std::vector<Noticed> Questions::completions() {
     // Before the next answer is passed on: it may be the ESTALE that a notice came ahead of.
     if (!notices.empty()) return notices;
   }
-  while (auto taken = direct_ ? direct_->take() : std::nullopt) {
+  while (auto taken = direct_ ? direct_->take(clock_now()) : std::nullopt) {
     const auto& loaded = taken->loaded;
     const auto fresh_until = after(clock_now(), loaded.fresh_for);
     for (const auto client : taken->clients) {
@@ -187,28 +195,46 @@ std::vector<Noticed> Questions::completions() {
 
 void Questions::take(const CompletionRecord& record, std::vector<Noticed>& notices) {
   auto bytes = leased(record);
-  if (record.kind == CompletionKind::notice) {
-    if (record.key_kind < 1 || record.key_kind > static_cast<std::uint8_t>(Kind::filesystem)) return;
-    notices.push_back(bytes ? Noticed{static_cast<Kind>(record.key_kind), std::string(bytes->text())}
-                            : Noticed{Kind::listing, "/"});
-    return;
+  bool damaged = record.error == 0 && !bytes;
+  switch (record.kind) {
+    case CompletionKind::notice:
+    case CompletionKind::clear: {
+      // Where the path cannot be told, all that there is.
+      Noticed notice{Kind::listing, "/", record.kind == CompletionKind::clear ? record.client : 0};
+      std::string path(bytes ? bytes->text() : std::string_view());
+      const bool is_known = record.kind == CompletionKind::clear || is_kind(record.key_kind);
+      if (valid_path(path) && is_known) {
+        notice.path = std::move(path);
+        if (notice.clear == 0) notice.kind = static_cast<Kind>(record.key_kind);
+      } else if (record.error == 0) {
+        damaged = true;
+      }
+      if (damaged) count(segment_.header(), segment::FuseCounter::fuse_damaged);
+      notices.push_back(std::move(notice));
+      return;
+    }
+    case CompletionKind::outcome:
+      break;
+    default:
+      count(segment_.header(), segment::FuseCounter::fuse_damaged);
+      return;
   }
-  if (record.kind == CompletionKind::clear) {
-    notices.push_back({Kind::listing, bytes ? std::string(bytes->text()) : "/", record.client});
-    return;
-  }
+  damaged |= record.error < 0 || record.error > limits::errno_max;
+  if (damaged) count(segment_.header(), segment::FuseCounter::fuse_damaged);
   Answered answered{.unchanged = record.unchanged != 0,
                     .tag = record.tag,
                     .fresh_until = Instant{Duration{record.fresh_until_ns}}};
-  if (record.error != 0) {
+  if (damaged) {
+    answered.value = Errno{EIO};
+  } else if (record.error != 0) {
     answered.value = Errno{record.error};
-  } else if (bytes) {
+  } else {
     answered.value = std::move(*bytes);
   }
   const auto found = waiting_.find(record.client);
   if (found == waiting_.end()) return;
-  // The rank has no room, or cannot reach who would know.
-  const bool unable = record.error == ENOBUFS || record.error == number(not_carried);
+  // The rank has no room, or cannot reach who would know, or what it says does not hold water.
+  const bool unable = damaged || record.error == ENOBUFS || record.error == number(not_carried);
   if (unable && !found->second->op_) {
     auto& asked = *found->second;
     waiting_.erase(found);
@@ -232,9 +258,12 @@ std::optional<Bytes> Questions::leased(const CompletionRecord& record) {
   if (record.error != 0) return std::nullopt;
   if (record.bytes == 0) return Bytes();
   const auto block = arena_block(segment_, record.block);
-  if (!block || record.bytes > block->data.size()) return std::nullopt;
+  if (!block) return std::nullopt;
+  const auto begin =
+      segment::data_offset(reinterpret_cast<const segment::BlockHeader*>(block->data())->path_bytes);
+  if (begin > block->size() || record.bytes > block->size() - begin) return std::nullopt;
   const std::shared_ptr<const std::byte> data(
-      block->data.data(),
+      block->data() + begin,
       [leases = leases_, offset = record.block](const std::byte*) { leases->end(offset); });
   return Bytes(data, record.bytes);
 }
@@ -254,8 +283,9 @@ bool Questions::look_at_rank(Instant now) {
 
 std::optional<Instant> Questions::watch_due(Instant now) const {
   if (!unposted_.empty()) return now + retry_period;
-  if (!waiting_.empty()) return now + watch_period;
-  return std::nullopt;
+  if (waiting_.empty()) return std::nullopt;
+  const auto direct = direct_ ? direct_->due(now) : std::nullopt;
+  return std::min(direct.value_or(Instant::max()), now + watch_period);
 }
 
 void Questions::watch(Instant now) {
@@ -294,6 +324,7 @@ void Questions::watch(Instant now) {
     if (another && options_.lane == 0) post_mounted();
   }
   while (!unposted_.empty() && write(unposted_.front())) unposted_.pop_front();
+  if (direct_) direct_->go_on(now);
 }
 
 // ---- one question ----

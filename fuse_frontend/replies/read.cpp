@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <utility>
@@ -59,6 +60,10 @@ Task read(Lane& lane, Request request, Nodeid id, std::size_t size, off_t offset
   }
   const auto first = from / block_bytes;
   const auto last = (to - 1) / block_bytes;  // first, or the next
+  if (last > UINT32_MAX) {                   // a key cannot name that block
+    request.error(Errno{EFBIG});
+    co_return;
+  }
   auto& large = lane.shared().large_files;
   auto& held = lane.shared().held_blocks;
   const auto now = clock_now();

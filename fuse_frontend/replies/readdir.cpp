@@ -3,6 +3,7 @@
 
 #include <sys/stat.h>
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <utility>
@@ -113,8 +114,10 @@ std::optional<std::uint32_t> fill(Page& page, const Listed& listed, std::uint64_
     if (block == nullptr) return n;
     for (auto i = block->lower_bound(offset + 1); i < block->size(); ++i) {
       const auto name = block->at(i);
-      if (!name) page.damaged();
-      if (!name || !page.name(listed, *name)) return std::nullopt;
+      // Who reads on does so from the last cookie: one that does not rise would have it go round for ever.
+      const bool rises = name && name->cookie > offset && name->cookie <= INT64_MAX;
+      if (!rises) page.damaged();
+      if (!rises || !page.name(listed, *name)) return std::nullopt;
       offset = name->cookie;
     }
   }

@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <array>
 #include <iterator>
 
@@ -24,13 +23,13 @@ std::string version_of(const CachedRow& row) {
 
 }  // namespace
 
-std::vector<CachedRow> cached_rows(const Node& node, Instant started, Instant now) {
+std::vector<CachedRow> cached_rows(const Node& node, Instant now) {
   std::vector<CachedRow> rows;
   rows.reserve(node.store().outcomes());
   node.store().each_ready([&](const Key& key, const Ready& ready) {
     const auto& outcome = ready.outcome;
-    rows.push_back({key, outcome.value.ok() ? outcome.value->size() : 0, ready.hits,
-                    now - std::max(ready.since, started), outcome.tag});
+    rows.push_back(
+        {key, outcome.value.ok() ? outcome.value->size() : 0, ready.hits, now - ready.since, outcome.tag});
   });
   return rows;
 }

@@ -17,12 +17,12 @@ struct CachedRow {
   Key key;
   std::size_t bytes = 0;
   std::uint64_t hits = 0;  // questions that it answered, of the node and of children
-  Duration age{};          // since it was answered; at most since `started`
+  Duration age{};          // since it was answered
   Tag tag = 0;             // 0: absent
 };
 
 // On the rank's thread; the files may be made on any.
-std::vector<CachedRow> cached_rows(const Node& node, Instant started, Instant now);
+std::vector<CachedRow> cached_rows(const Node& node, Instant now);
 OutputFiles cache_tables(const std::vector<CachedRow>& rows, const std::filesystem::path& directory);
 
 }  // namespace copper

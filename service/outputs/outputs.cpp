@@ -129,8 +129,7 @@ void Outputs::write(const std::string& tag, Profile profile, const Engine& engin
   if (!job_.writes || options_.job_dir.empty()) return;
   const auto self = number(job_.self);
   const auto rank_directory = fmt::format("{}.{}", job_.hosts.at(self), self);
-  writer_.write([directory = options_.job_dir, tag, rank_directory,
-                 rows = cached_rows(engine.node(), started_, now),
+  writer_.write([directory = options_.job_dir, tag, rank_directory, rows = cached_rows(engine.node(), now),
                  sheet = ProfileSheet{.title = fmt::format("rank {} on {}", self, job_.names.at(self)),
                                       .profile = std::move(profile),
                                       .names = job_.names,

@@ -23,7 +23,7 @@
 namespace copper::segment {
 
 inline constexpr std::uint64_t magic = 0x31'52'45'50'50'4f'43'2eULL;  // ".COPPER1"
-inline constexpr std::uint32_t layout_version = 4;
+inline constexpr std::uint32_t layout_version = 5;
 
 inline constexpr std::uint32_t lanes_max = 8;         // front-end threads, one ring pair each
 inline constexpr std::uint32_t posts_per_lane = 256;  // full: the front end keeps the rest in its own queue
@@ -50,8 +50,8 @@ enum class MountState : std::uint32_t { none = 0, mounted = 1, gone = 2 };
 #define COPPER_FUSE_COUNTERS(X)                                                            \
   X(fuse_lookup) X(fuse_forget) X(fuse_getattr) X(fuse_readlink) X(fuse_open) X(fuse_read) \
   X(fuse_opendir) X(fuse_readdir) X(fuse_readdirplus) X(fuse_statfs) X(fuse_ioctl)         \
-  X(fuse_interrupt) X(fuse_other) X(fuse_from_view) X(fuse_found) X(fuse_asked) X(fuse_direct)           \
-  X(fuse_errors) X(fuse_bytes) X(fuse_links_out) X(fuse_large_loads)             \
+  X(fuse_interrupt) X(fuse_other) X(fuse_from_view) X(fuse_found) X(fuse_asked)            \
+  X(fuse_direct) X(fuse_errors) X(fuse_damaged) X(fuse_bytes) X(fuse_links_out) X(fuse_large_loads)       \
   X(fuse_large_bytes) X(notify_entry) X(notify_inode)
 // clang-format on
 enum class FuseCounter : std::size_t {
@@ -90,7 +90,7 @@ struct LaneLatencies {
 struct Header {
   AtomicU64 magic;  // stored last when the segment is made
   std::uint32_t layout_version;
-  std::uint32_t lanes;  // 1..lanes_max
+  std::uint32_t lanes;  // 1..lanes_max; as are the sizes below, checked once and remembered (segment.h)
   std::uint64_t file_bytes;
   Region lane_region;   // `lanes` times struct Lane
   Region slot_region;   // `request_slots` times struct RequestSlot
@@ -103,6 +103,7 @@ struct Header {
   AtomicU64 service_alive_ns;      // CLOCK_MONOTONIC of the rank's last turn
   AtomicU64 freshness_ms;          // -E, for what the front end reads without the rank; written by the rank
   AtomicU64 max_cacheable_bytes;   // -M, likewise
+  AtomicU32 ranks;                 // of the job, likewise
   alignas(64) AtomicU32 doorbell;  // rises with each post; the rank sleeps on it (futex)
   AtomicU32 service_sleeping;      // nonzero: ring it
 
@@ -236,7 +237,7 @@ struct InodeRecord {
 // ---- arena ----
 // A chain of blocks without gaps over the committed bytes: each begins with its header, `span` bytes later
 // begins the next. Splitting writes the new header before the old span shrinks, merging is one store, so the
-// chain can be walked at any moment; memory just committed begins with a zero header: free up to the end.
+// chain can be walked at any moment; memory just committed is all zeros: free up to the end.
 // Blocks describe themselves: the rank's index is private and rebuilt by walking.
 
 inline constexpr std::uint32_t block_magic = 0x4b4c4243;  // "CBLK"
@@ -250,15 +251,18 @@ struct BlockHeader {
   AtomicU64 span;    // from this header to the next, a multiple of block_alignment
   AtomicU32 leases;  // completions not yet released, of worker generation `lease_generation`
   std::uint32_t lease_generation;
-  std::uint64_t bytes;  // of data
-  std::uint64_t tag;    // xxh3 of the data
-  Version version;      // of the key, as are the following
+  std::uint64_t description_tag;  // xxh3 of all that follows, the path included
+  std::uint64_t bytes;            // of data
+  std::uint64_t tag;              // xxh3 of the data
+  Version version;                // of the key, as are the following
   std::uint32_t number;
   std::uint16_t path_bytes;  // 0: bytes of no key (a control answer, a notice)
   std::uint8_t key_kind;
   std::uint8_t reserved;
   // then: path, padding to block_alignment, data
 };
+static_assert(sizeof(BlockHeader) - offsetof(BlockHeader, bytes) == 16 + sizeof(Version) + 8,
+              "no padding is tagged");
 
 inline constexpr std::size_t align_up(std::size_t n, std::size_t to) { return (n + to - 1) / to * to; }
 inline constexpr std::size_t data_offset(std::size_t path_bytes) {

@@ -1,5 +1,6 @@
 // The file is made without a name, filled, locked and then linked, so that whoever finds it finds it
-// complete. What is found is believed only where its header agrees with the layout computed from it.
+// complete. What is found is believed only where its header agrees with the layout computed from it; and
+// where everything lies is remembered from then on, since the other process could write to the header.
 #include "service/segment/segment.h"
 
 #include <fcntl.h>
@@ -18,7 +19,6 @@
 #include <cerrno>
 #include <climits>
 #include <string_view>
-#include <tuple>
 #include <utility>
 
 #include "service/segment/owner_lock.h"
@@ -42,36 +42,7 @@ std::uint64_t index_buckets(std::uint64_t arena_bytes) {
   return std::bit_ceil(arena_bytes / segment::arena_bytes_per_slot / segment::index_ways + 1);
 }
 
-// Where everything lies in a segment of these options.
-struct Plan {
-  Region lanes, slots, index, inodes, arena;
-  std::uint64_t file_bytes = 0;
-
-  Plan(std::uint32_t lane_count, std::uint64_t arena_bytes) {
-    std::uint64_t end = segment::align_up(sizeof(Header), page_bytes);
-    const auto place = [&end](std::uint64_t bytes) {
-      const Region region{end, bytes};
-      end += segment::align_up(bytes, page_bytes);
-      return region;
-    };
-    lanes = place(lane_count * sizeof(segment::Lane));
-    slots = place(segment::request_slots * sizeof(segment::RequestSlot));
-    index = place(index_buckets(arena_bytes) * sizeof(segment::IndexBucket));
-    inodes = place(segment::inodes_max * sizeof(segment::InodeRecord));
-    arena = place(arena_bytes / page_bytes * page_bytes);
-    file_bytes = end;
-  }
-
-  // What is backed with memory at once: everything before the growing regions.
-  std::uint64_t fixed_bytes() const { return inodes.offset; }
-
-  static auto fields(const Region& region) { return std::tie(region.offset, region.bytes); }
-  bool describes(const Header& header) const {
-    return header.file_bytes == file_bytes && fields(header.lane_region) == fields(lanes) &&
-           fields(header.slot_region) == fields(slots) && fields(header.index_region) == fields(index) &&
-           fields(header.inode_region) == fields(inodes) && fields(header.arena_region) == fields(arena);
-  }
-};
+bool same(const Region& a, const Region& b) { return a.offset == b.offset && a.bytes == b.bytes; }
 
 // Fixed-size futex calls on a word that two processes share (so never the private kind).
 long futex(const segment::AtomicU32& word, int operation, std::uint32_t value, const timespec* timeout) {
@@ -117,6 +88,27 @@ class Arrivals {
 
 }  // namespace
 
+Segment::Plan::Plan(std::uint32_t count, std::uint64_t arena_bytes) : lane_count(count) {
+  std::uint64_t end = segment::align_up(sizeof(Header), page_bytes);
+  const auto place = [&end](std::uint64_t bytes) {
+    const Region region{end, bytes};
+    end += segment::align_up(bytes, page_bytes);
+    return region;
+  };
+  lanes = place(lane_count * sizeof(segment::Lane));
+  slots = place(segment::request_slots * sizeof(segment::RequestSlot));
+  index = place(index_buckets(arena_bytes) * sizeof(segment::IndexBucket));
+  inodes = place(segment::inodes_max * sizeof(segment::InodeRecord));
+  arena = place(arena_bytes / page_bytes * page_bytes);
+  file_bytes = end;
+}
+
+bool Segment::Plan::describes(const Header& header) const {
+  return header.lanes == lane_count && header.file_bytes == file_bytes && same(header.lane_region, lanes) &&
+         same(header.slot_region, slots) && same(header.index_region, index) &&
+         same(header.inode_region, inodes) && same(header.arena_region, arena);
+}
+
 Segment::Segment(PrivateDirectory directory, std::string name, FileDescriptor file)
     : directory_(std::move(directory)), name_(std::move(name)), file_(std::move(file)) {}
 
@@ -134,21 +126,24 @@ void Segment::map_existing() {
   if (head.magic.load(std::memory_order_acquire) != segment::magic) {
     throw Refusal(fmt::format("{}: is no segment of Copper", path));
   }
-  if (head.layout_version != segment::layout_version) {
+  if (const auto version = head.layout_version; version != segment::layout_version) {
     throw Refusal(fmt::format(
         "{}: has layout version {}, this program has version {}: end that job first, or remove the file",
-        path, head.layout_version, segment::layout_version));
+        path, version, segment::layout_version));
   }
-  if (head.file_bytes != bytes || head.lanes < 1 || head.lanes > segment::lanes_max ||
-      !Plan(head.lanes, head.arena_region.bytes).describes(head) ||
-      head.inode_bytes_committed.load() > head.inode_region.bytes ||
-      head.arena_bytes_committed.load() > head.arena_region.bytes) {
+  const auto lanes = head.lanes;
+  const auto arena_bytes = head.arena_region.bytes;
+  const bool possible = lanes >= 1 && lanes <= segment::lanes_max && arena_bytes <= bytes;
+  plan_ = possible ? Plan(lanes, arena_bytes) : Plan{};
+  if (plan_.file_bytes != bytes || !plan_.describes(head) ||
+      head.inode_bytes_committed.load() > plan_.inodes.bytes ||
+      head.arena_bytes_committed.load() > plan_.arena.bytes) {
     throw Refusal(fmt::format("{}: is damaged: its sizes contradict each other", path));
   }
 }
 
 void Segment::open_bells() {
-  for (std::uint32_t lane = 0; lane < header().lanes; ++lane) {
+  for (std::uint32_t lane = 0; lane < lanes(); ++lane) {
     bells_.push_back(directory_.open_fifo(bell_name(name_, lane)));
   }
 }
@@ -178,6 +173,7 @@ std::optional<Segment> Segment::make(const SegmentOptions& options) {
                               error_text(errno)));
   }
   Segment made(std::move(directory), options.stem.filename().native(), std::move(file));
+  made.plan_ = plan;
   made.mapping_ = Mapping(made.file_.get(), plan.file_bytes);
   if (!made.mapping_) throw Refusal(fmt::format("{}: cannot be mapped: {}", place, error_text(errno)));
   Header& head = made.header();
@@ -225,11 +221,11 @@ Segment Segment::own(const SegmentOptions& options, std::chrono::milliseconds pa
     found.map_existing();
     Header& head = found.header();
     const Plan plan(options.lanes, options.arena_bytes);
-    if (head.lanes != options.lanes || !plan.describes(head)) {
+    if (found.lanes() != options.lanes || found.plan_.arena.bytes != plan.arena.bytes) {
       throw Refusal(fmt::format(
           "{}: has {} lanes and an arena of {} bytes, wanted are {} and {}: end that job first, or "
           "remove the file",
-          path, head.lanes, head.arena_region.bytes, options.lanes, plan.arena.bytes));
+          path, found.lanes(), found.plan_.arena.bytes, options.lanes, plan.arena.bytes));
     }
     if (!take_service_lock(found.file_.get(), head.service_pid, deadline)) {
       throw Refusal(fmt::format("{}: its owner, process {}, still holds it", path, head.service_pid.load()));
@@ -237,9 +233,9 @@ Segment Segment::own(const SegmentOptions& options, std::chrono::milliseconds pa
     if (unlinked(found.file_.get())) continue;  // the former owner took it along
     head.service_generation.fetch_add(1);
     head.service_pid = static_cast<std::uint32_t>(::getpid());
-    for (std::uint32_t lane = 0; lane < head.lanes; ++lane) found.directory_.make_fifo(bell_name(name, lane));
+    for (std::uint32_t lane = 0; lane < found.lanes(); ++lane)
+      found.directory_.make_fifo(bell_name(name, lane));
     found.open_bells();
-    found.index().clear();  // its own memory is about to change
     return found;
   }
 }
@@ -278,28 +274,26 @@ void Segment::unlink_files() {
 segment::Header& Segment::header() const { return *reinterpret_cast<Header*>(mapping_.data()); }
 
 segment::Lane& Segment::lane(std::uint32_t n) const {
-  return reinterpret_cast<segment::Lane*>(mapping_.data() + header().lane_region.offset)[n];
+  return reinterpret_cast<segment::Lane*>(mapping_.data() + plan_.lanes.offset)[n];
 }
 
 std::span<segment::RequestSlot> Segment::slots() const {
-  auto* first = reinterpret_cast<segment::RequestSlot*>(mapping_.data() + header().slot_region.offset);
+  auto* first = reinterpret_cast<segment::RequestSlot*>(mapping_.data() + plan_.slots.offset);
   return {first, segment::request_slots};
 }
 
 SharedIndex Segment::index() const {
-  const auto& region = header().index_region;
-  return SharedIndex({reinterpret_cast<segment::IndexBucket*>(mapping_.data() + region.offset),
-                      region.bytes / sizeof(segment::IndexBucket)});
+  auto* first = reinterpret_cast<segment::IndexBucket*>(mapping_.data() + plan_.index.offset);
+  return SharedIndex({first, plan_.index.bytes / sizeof(segment::IndexBucket)});
 }
 
 std::span<segment::InodeRecord> Segment::inodes() const {
-  auto* first = reinterpret_cast<segment::InodeRecord*>(mapping_.data() + header().inode_region.offset);
+  auto* first = reinterpret_cast<segment::InodeRecord*>(mapping_.data() + plan_.inodes.offset);
   return {first, segment::inodes_max};
 }
 
 std::span<std::byte> Segment::arena() const {
-  const auto& region = header().arena_region;
-  return {mapping_.data() + region.offset, region.bytes};
+  return {mapping_.data() + plan_.arena.offset, plan_.arena.bytes};
 }
 
 bool Segment::commit(const Region& region, segment::AtomicU64& committed, std::size_t bytes) {
@@ -311,11 +305,11 @@ bool Segment::commit(const Region& region, segment::AtomicU64& committed, std::s
 }
 
 bool Segment::commit_inodes(std::size_t bytes) {
-  return commit(header().inode_region, header().inode_bytes_committed, bytes);
+  return commit(plan_.inodes, header().inode_bytes_committed, bytes);
 }
 
 bool Segment::commit_arena(std::size_t bytes) {
-  return commit(header().arena_region, header().arena_bytes_committed, bytes);
+  return commit(plan_.arena, header().arena_bytes_committed, bytes);
 }
 
 void Segment::ring_service() const {

@@ -52,7 +52,8 @@ class Segment {
   void unlink_files();
 
   segment::Header& header() const;
-  segment::Lane& lane(std::uint32_t n) const;  // n < header().lanes
+  std::uint32_t lanes() const { return plan_.lane_count; }
+  segment::Lane& lane(std::uint32_t n) const;  // n < lanes()
   std::span<segment::RequestSlot> slots() const;
   SharedIndex index() const;
   std::span<segment::InodeRecord> inodes() const;  // all of the range; only the committed may be touched
@@ -75,6 +76,19 @@ class Segment {
   void drain_bell(std::uint32_t lane) const;
 
  private:
+  // Where everything lies in a segment of so many lanes, and so many bytes of arena.
+  struct Plan {
+    std::uint32_t lane_count = 0;
+    segment::Region lanes, slots, index, inodes, arena;
+    std::uint64_t file_bytes = 0;
+
+    Plan() = default;
+    Plan(std::uint32_t count, std::uint64_t arena_bytes);
+    bool describes(const segment::Header& header) const;
+    // What is backed with memory at once: everything before the growing regions.
+    std::uint64_t fixed_bytes() const { return inodes.offset; }
+  };
+
   Segment(PrivateDirectory directory, std::string name, FileDescriptor file);
   static std::optional<Segment> make(const SegmentOptions& options);
   void map_existing();
@@ -84,6 +98,7 @@ class Segment {
   PrivateDirectory directory_;
   std::string name_;     // of the stem
   FileDescriptor file_;  // its locks last as long as it is open
+  Plan plan_;
   Mapping mapping_;
   std::vector<FileDescriptor> bells_;
 };

@@ -34,9 +34,17 @@ void open(IndexSlot& slot, std::uint64_t hash, std::uint64_t block, std::int64_t
 
 }  // namespace
 
-void SharedIndex::clear() {
-  for (auto& bucket : buckets_)
-    for (auto& slot : bucket.slots) close(slot);
+std::unordered_map<std::uint64_t, SharedIndex::Shown> SharedIndex::take() {
+  std::unordered_map<std::uint64_t, Shown> shown;
+  for (auto& bucket : buckets_) {
+    for (auto& slot : bucket.slots) {
+      if (says_something(slot.sequence.load(std::memory_order_relaxed)))
+        shown[slot.hash.load(std::memory_order_relaxed)] = {
+            slot.block.load(std::memory_order_relaxed), slot.fresh_until_ns.load(std::memory_order_relaxed)};
+      close(slot);
+    }
+  }
+  return shown;
 }
 
 void SharedIndex::insert(std::uint64_t hash, std::uint64_t block, std::int64_t fresh_until_ns) {

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <unordered_map>
 
 #include "service/segment/layout.h"
 
@@ -20,7 +21,12 @@ class SharedIndex {
   explicit SharedIndex(std::span<segment::IndexBucket> buckets) : buckets_(buckets) {}
 
   // The rank. A key is known by its hash alone; who finds it compares.
-  void clear();
+  struct Shown {
+    std::uint64_t block = 0;
+    std::int64_t fresh_until_ns = 0;
+  };
+  // What a former rank showed, by hash; from now on nothing is.
+  std::unordered_map<std::uint64_t, Shown> take();
   void insert(std::uint64_t hash, std::uint64_t block, std::int64_t fresh_until_ns);
   void erase(std::uint64_t hash);
 

@@ -93,6 +93,10 @@ bool is_name(std::string_view name) {
   return name.find('/') == std::string_view::npos && name.find('\0') == std::string_view::npos;
 }
 
+bool is_target(std::string_view target) {
+  return target.size() <= target_bytes_max && target.find('\0') == std::string_view::npos;
+}
+
 // Where the names' index begins.
 std::size_t index_offset(const ListingView::Head& head) {
   const std::size_t table = head.number == 0 ? head.blocks * sizeof(std::uint64_t) : 0;
@@ -180,10 +184,10 @@ std::vector<std::byte> encode_entry(const Entry& entry) {
 
 std::optional<Entry> decode_entry(std::span<const std::byte> bytes) {
   const auto head = read<EntryHead>(bytes, 0);
-  if (!head || head->magic != entry_magic || head->target_bytes > target_bytes_max) return std::nullopt;
+  if (!head || head->magic != entry_magic) return std::nullopt;
   if (bytes.size() != sizeof(EntryHead) + head->target_bytes) return std::nullopt;
   const auto target = read_text(bytes, sizeof(EntryHead), head->target_bytes);
-  if (!target) return std::nullopt;
+  if (!target || !is_target(*target)) return std::nullopt;
   return Entry{head->attributes, std::string(*target), head->racy != 0};
 }
 
@@ -224,7 +228,7 @@ std::optional<struct statvfs> decode_filesystem(std::span<const std::byte> bytes
 
 std::vector<std::vector<std::byte>> encode_listing(Sweep sweep) {
   std::erase_if(sweep.items, [](const Sweep::Item& item) {
-    return !is_name(item.name) || (item.entry && item.entry->target.size() > target_bytes_max);
+    return !is_name(item.name) || (item.entry && !is_target(item.entry->target));
   });
   const auto placed = place(sweep.items);
   auto begins = cut(placed, 1);
@@ -302,7 +306,7 @@ std::optional<Name> ListingView::at(std::size_t i) const {
   if (!text || !is_name(*text)) return std::nullopt;
   name.name = *text;
   const auto target = read_text(bytes_, offset + fixed->name_bytes, fixed->target_bytes);
-  if (!target || target->size() > target_bytes_max) return std::nullopt;
+  if (!target || !is_target(*target)) return std::nullopt;
   if (name.entry) name.entry->target = *target;
   return name;
 }

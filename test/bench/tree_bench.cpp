@@ -56,7 +56,7 @@ BENCHMARK(find_in_the_store)->Range(64, 1 << 16);
 void answer_from_the_cache(benchmark::State& state) {
   Node node(Rank{0}, Topology(1, {}, 1), {});
   const auto key = key_number(1);
-  node.adopt(key, small_outcome());
+  node.adopt(key, small_outcome(), Instant{});
   Actions actions;
   for (auto _ : state) {
     actions.clear();

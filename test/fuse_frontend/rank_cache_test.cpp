@@ -1,12 +1,17 @@
 // A rank's arena, index and store, and a front end that looks into them, in one process.
 #include "fuse_frontend/rank/rank_cache.h"
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <catch2/catch.hpp>
 #include <cstring>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "service/arena.h"
-#include "service/arena_index.h"
+#include "service/segment_index.h"
 #include "test/service/scratch.h"
 #include "tree/store.h"
 
@@ -19,10 +24,13 @@ constexpr Instant now{10s};
 const Key library = Key::file_block("/lus/x.so", 3, {1, 5 << 20, 3, 4});
 
 struct Cache {
+  Cache() : segment(Segment::own({.stem = scratch.path() / "node0", .arena_bytes = 1 << 20}, 1s)) {}
+  explicit Cache(const SegmentOptions& options) : segment(Segment::own(options, 1s)) {}
+
   Scratch scratch;
-  Segment segment{Segment::own({.stem = scratch.path() / "node0", .arena_bytes = 1 << 20}, 1s)};
+  Segment segment;
+  SegmentIndex index{segment};
   Arena arena{segment};
-  ArenaIndex index{segment, arena};
   Store store{1 << 20, &index};
   RankCache cache{segment};
 
@@ -100,14 +108,37 @@ TEST_CASE("errors, and bytes that lie elsewhere, are not in shared memory") {
   CHECK(!rank.find(library));
 }
 
-TEST_CASE("another rank's beginning leaves nothing to be found of what its memory held before") {
+TEST_CASE(
+    "a successor is given what was shown, as fresh as it was, and shows nothing before it has adopted it") {
   const Scratch scratch;
   const SegmentOptions options{.stem = scratch.path() / "node0", .arena_bytes = 1 << 20};
-  std::optional<Segment> former(Segment::own(options, 1s));
-  former->index().insert(KeyHash{}(library), 0, 1'000'000'000'000);
-  former.reset();
-  const auto segment = Segment::own(options, 1s);
-  CHECK(!segment.index().find(KeyHash{}(library)));
+  const auto other = Key::file_block("/lus/y.so", 0, library.version);
+  if (const auto former = ::fork(); former == 0) {
+    Cache rank(options);
+    rank.keep(library, "code", now + 1s);
+    rank.keep(other, "old");
+    rank.store.suspect(other);
+    ::_exit(0);  // as one that is killed: nothing is let go
+  } else {
+    int status = 1;
+    REQUIRE(::waitpid(former, &status, 0) == former);
+    REQUIRE(status == 0);
+  }
+  auto segment = Segment::own(options, 1s);
+  const SegmentIndex index(segment);
+  const RankCache cache(segment);
+  CHECK(!cache.find(library, 0, now, 100));
+  Arena arena(segment);
+  std::vector<std::optional<Outcome>> found;
+  arena.scan([&](const Key& key, Bytes bytes, Tag tag) {
+    found.push_back(index.former(key, std::move(bytes), tag));
+  });
+  REQUIRE(found.size() == 2);
+  if (!found[0]) std::swap(found[0], found[1]);
+  REQUIRE(found[0]);
+  CHECK(!found[1]);
+  CHECK(found[0]->value->text() == "code");
+  CHECK(found[0]->fresh_until == now + 1s);
 }
 
 TEST_CASE("a damaged header is nothing that was found") {
@@ -124,6 +155,7 @@ TEST_CASE("a damaged header is nothing that was found") {
     return !found;
   };
   CHECK(unfound(header.magic, std::uint32_t{0}));
+  CHECK(unfound(header.tag, std::uint64_t{1}));
   CHECK(unfound(header.bytes, ~std::uint64_t{0}));
   CHECK(unfound(header.path_bytes, std::uint16_t{0}));
   CHECK(unfound(header.path_bytes, std::uint16_t{65535}));
@@ -135,10 +167,6 @@ TEST_CASE("a damaged header is nothing that was found") {
   header.span = ~std::uint64_t{0};  // up to the end of what is committed, at most
   CHECK(rank.find(library));
   header.span = span;
-  header.state = static_cast<std::uint32_t>(segment::BlockState::filling);
-  CHECK(!rank.find(library));
-  header.state = static_cast<std::uint32_t>(segment::BlockState::ready);
-  CHECK(rank.find(library));
   for (const std::uint64_t offset :
        {std::uint64_t{1}, std::uint64_t{64}, std::uint64_t{1} << 20, ~std::uint64_t{63}}) {
     rank.segment.index().insert(KeyHash{}(library), offset, 1'000'000'000'000);

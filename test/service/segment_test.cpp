@@ -309,6 +309,25 @@ TEST_CASE("another layout, other sizes and foreign files are refused by name") {
     { own(scratch).header().arena_region.offset -= 64; }
     CHECK_THROWS_WITH(Segment::attach(scratch / "node0", milliseconds(0)), Contains("damaged"));
   }
+  SECTION("an arena so large that the sum of all sizes comes round again") {
+    {
+      auto nine_mib = options(scratch);
+      nine_mib.arena_bytes = 9 << 20;  // a lane more, and its index is as large
+      const auto former = Segment::own(nine_mib, milliseconds(0));
+      auto& header = former.header();
+      header.lanes = 1;  // smaller by a lane, so larger by an arena
+      const auto page = [](std::uint64_t bytes) { return segment::align_up(bytes, 4096); };
+      const auto lane = page(2 * sizeof(segment::Lane)) - page(sizeof(segment::Lane));
+      header.lane_region.bytes = sizeof(segment::Lane);
+      for (auto* region :
+           {&header.slot_region, &header.index_region, &header.inode_region, &header.arena_region})
+        region->offset -= lane;
+      header.arena_region.bytes += lane;
+      CHECK(Segment::attach(scratch / "node0", milliseconds(0)).arena().size() == header.arena_region.bytes);
+      header.arena_region.bytes -= std::uint64_t{1} << 63;
+      CHECK_THROWS_WITH(Segment::attach(scratch / "node0", milliseconds(0)), Contains("damaged"));
+    }
+  }
   SECTION("impossible options") {
     auto none = options(scratch);
     none.lanes = 0;
@@ -317,6 +336,25 @@ TEST_CASE("another layout, other sizes and foreign files are refused by name") {
     none.arena_bytes = 100;
     CHECK_THROWS_WITH(Segment::own(none, milliseconds(0)), Contains("cache"));
   }
+}
+
+TEST_CASE("what the other process writes over the header afterwards moves nothing") {
+  const Scratch scratch;
+  const auto segment = own(scratch);
+  const auto attached = Segment::attach(scratch / "node0", milliseconds(0));
+  const auto arena = attached.arena();
+  const auto* lane = &attached.lane(1);
+  auto& header = segment.header();
+  header.lanes = 100;
+  for (auto* region :
+       {&header.lane_region, &header.slot_region, &header.inode_region, &header.arena_region}) {
+    region->offset += 1 << 30;
+    region->bytes = ~std::uint64_t{0};
+  }
+  CHECK(attached.arena().data() == arena.data());
+  CHECK(attached.arena().size() == arena.size());
+  CHECK(&attached.lane(1) == lane);
+  CHECK(attached.lanes() == 2);
 }
 
 TEST_CASE("the rank's doorbell wakes a sleeper in another process, and an early ring is not lost") {

@@ -110,6 +110,8 @@ class Mixed final : Application {
         if (random_.one_in(2)) return stop(some_rank());
         stop_sender(2000);
       });
+    for (std::uint32_t n = 0; n < faults_.restarts; ++n)
+      queue.after(random_.between(500ms, changes_end), [this] { restart(); });
     for (std::uint32_t n = 0; n < faults_.starved; ++n)
       queue.after(random_.between(0s, changes_end),
                   [this] { world_.starve(some_rank(), some_rank(), faults_.starvation); });
@@ -176,6 +178,16 @@ class Mixed final : Application {
       reader->client.reset();
       reader->opens_left = -1;
     }
+  }
+  // What a root had for the job it has again, and does not load.
+  void restart() {
+    source_.ranks_restart([&](const Key& key) {
+      const auto& topology = simulation_.topology();
+      const auto root = topology.root(topology.tree_of(key));
+      const auto* ready = simulation_.engine(root).node().store().ready(key);
+      return ready != nullptr && !ready->suspect && ready->outcome.fresh_until == Instant::max();
+    });
+    simulation_.restart();
   }
   // Stops a rank while a block is on its way from it.
   void stop_sender(int looks) {

@@ -41,6 +41,11 @@ class Source final : public SimulatedStorage {
   // still fresh and nothing has expired it.
   void begin(const Key& key, Instant now) override;
   void ranks_remember() { ranks_remember_ = true; }
+  // Ranks forget all but that.
+  template <class Kept>
+  void ranks_restart(Kept kept) {
+    std::erase_if(fresh_until_, [&](const auto& looked) { return !kept(looked.first); });
+  }
   void expired(
       const Key& key);  // what named its version: its entry and its directory's listing, or its listing
   // Ranks may forget from the beginning of a clear to its end what tells of the path. One that does not end

@@ -230,15 +230,28 @@ TEST_CASE("who is parent depends on the key's tree") {
 TEST_CASE("a restarted rank adopts bytes, never errors, never over what it knows") {
   NodeHarness h(1, seven);
   const auto found = Bytes::copy_of("found");
-  h.node.adopt(a_block, {found, tag("found"), Instant::max()});
+  h.node.adopt(a_block, {found, tag("found"), Instant::max()}, h.now);
   CHECK(text(action<Reply>(h.ask(1, a_block))) == "found");
-  h.node.adopt(a_block, {Bytes::copy_of("other"), tag("other"), Instant::max()});
+  h.node.adopt(a_block, {Bytes::copy_of("other"), tag("other"), Instant::max()}, h.now);
   CHECK(text(action<Reply>(h.ask(1, a_block))) == "found");
-  h.node.adopt(an_entry, {Errno{ENOENT}, 0, Instant::max()});
+  h.node.adopt(an_entry, {Errno{ENOENT}, 0, Instant::max()}, h.now);
   CHECK_FALSE(h.node.store().contains(an_entry));
   h.ask(1, an_entry);
-  h.node.adopt(an_entry, {found, tag("found"), Instant::max()});
+  h.node.adopt(an_entry, {found, tag("found"), h.now + 1s}, h.now);
   CHECK(h.node.store().pending(an_entry) != nullptr);
+}
+
+TEST_CASE(
+    "what a restarted rank adopts is shown to be unchanged before it is told, unless it was for the job") {
+  NodeHarness h(0, seven);
+  const auto young = Key::file_block("/d/f", 1, a_block.version);
+  const auto found = Bytes::copy_of("found");
+  for (const auto& key : {an_entry, young}) {
+    h.node.adopt(key, {found, tag("found"), h.now + 2s}, h.now);
+    CHECK(action<Load>(h.ask(1, key)).previous->text() == "found");
+  }
+  h.node.adopt(a_block, {found, tag("found"), Instant::max()}, h.now);
+  CHECK(text(action<Reply>(h.ask(2, a_block))) == "found");
 }
 
 TEST_CASE("what is waited for is told, oldest first, with whom it waits on") {

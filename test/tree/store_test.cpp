@@ -233,7 +233,9 @@ TEST_CASE("the index holds what is ready, through every change") {
   Store store(5 * cost(100), &index);
   const auto same = [&] {
     std::map<Key, Instant> ready;
-    store.each_ready([&](const Key& k, const Ready& entry) { ready[k] = entry.outcome.fresh_until; });
+    store.each_ready([&](const Key& k, const Ready& entry) {
+      if (!entry.suspect) ready[k] = entry.outcome.fresh_until;
+    });
     return ready == index.fresh;
   };
   std::minstd_rand random(7);
@@ -242,8 +244,8 @@ TEST_CASE("the index holds what is ready, through every change") {
     if (store.pending(k) != nullptr) {
       store.end(k);
     } else if (store.ready(k) == nullptr) {
-      store.keep(k, bytes(random() % 300));
-    } else if (const auto what = random() % 5; what == 0) {
+      store.keep(k, bytes(random() % 300, random() % 9 == 0));
+    } else if (const auto what = random() % 6; what == 0) {
       store.begin(k, Instant{});
     } else if (what == 1) {
       store.forget(k);
@@ -251,6 +253,8 @@ TEST_CASE("the index holds what is ready, through every change") {
       store.touch(k);
     } else if (what == 3) {
       store.spend(k);
+    } else if (what == 4) {
+      store.suspect(k);
     } else {
       store.set_fresh_until(k, Instant{std::chrono::seconds{step}});
     }

@@ -26,10 +26,21 @@ SimulatedNetwork::SimulatedNetwork(const Topology& topology, World& world, Event
       digest_(digest),
       wake_(std::move(wake)),
       flow_(flow) {
-  for (std::uint32_t n = 0; n < topology.ranks(); ++n)
-    ports_.push_back(std::make_unique<Port>(*this, Rank{n}));
+  make_ports();
 }
 SimulatedNetwork::~SimulatedNetwork() = default;
+
+void SimulatedNetwork::make_ports() {
+  ports_.clear();
+  for (std::uint32_t n = 0; n < topology_.ranks(); ++n)
+    ports_.push_back(std::make_unique<Port>(*this, Rank{n}));
+}
+
+void SimulatedNetwork::restart() {
+  ++restarts_;
+  said_.clear();
+  make_ports();
+}
 
 void SimulatedNetwork::cut_off(Rank rank) { port(rank).cut_off_ = true; }
 
@@ -59,6 +70,7 @@ SimulatedNetwork::Envelope SimulatedNetwork::take(std::uint32_t slot) {
 }
 
 void SimulatedNetwork::arrive(Rank to, std::uint32_t slot) {
+  if (envelopes_[slot].restarts != restarts_) return void(take(slot));
   const auto now = queue_.now();
   const auto received = world_.received(to, envelopes_[slot].bytes, now);
   if (received <= now) return deliver(to, slot);
@@ -67,6 +79,7 @@ void SimulatedNetwork::arrive(Rank to, std::uint32_t slot) {
 
 void SimulatedNetwork::deliver(Rank to, std::uint32_t slot) {
   auto envelope = take(slot);
+  if (envelope.restarts != restarts_) return;
   auto& receiver = port(to);
   auto& sender = port(envelope.from);
   if (receiver.cut_off_ || sender.cut_off_) return;
@@ -118,6 +131,7 @@ void SimulatedNetwork::Port::end_turn() {
   while (auto piece = outbox_.next()) {
     const auto to = piece->to();
     Envelope envelope{.from = self_,
+                      .restarts = network.restarts_,
                       .ticket = piece->ticket,
                       .tree = piece->tree,
                       .stream = piece->stream,

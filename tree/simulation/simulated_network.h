@@ -47,11 +47,14 @@ class SimulatedNetwork {
   std::uint64_t damaged() const { return damaged_; }
   // From now on nothing reaches that rank, and nothing leaves it.
   void cut_off(Rank rank);
+  // All ranks are others from now on: what is under way, or waits to be sent, is lost. Ends every port().
+  void restart();
 
  private:
   // A piece on its way.
   struct Envelope {
     Rank from{};
+    std::uint64_t restarts = 0;  // when it was sent
     Outbox::Ticket ticket;
     Tree tree{};
     std::uint32_t stream = 0;
@@ -62,6 +65,7 @@ class SimulatedNetwork {
     std::span<const std::byte> segment;
     std::size_t bytes = 0;
   };
+  void make_ports();
   std::uint32_t keep(Envelope envelope);
   Envelope take(std::uint32_t slot);
   void note_payload(Rank from, Rank to, const Message& message);
@@ -80,6 +84,7 @@ class SimulatedNetwork {
   std::set<std::array<std::uint64_t, 4>> said_;  // from, to, key, tag
   std::uint64_t repeated_ = 0;
   std::uint64_t damaged_ = 0;
+  std::uint64_t restarts_ = 0;
   std::vector<std::unique_ptr<Port>> ports_;  // by rank
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <deque>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 
 #include "tree/limits.h"
@@ -17,41 +18,50 @@ constexpr auto patience = std::chrono::hours{1};
 class Simulation::Machine final : Storage, Clients {
  public:
   Machine(Simulation& simulation, Rank self)
-      : simulation_(simulation),
-        self_(self),
-        port_(simulation.network_.port(self)),
-        node_(self, simulation.topology_, simulation.options_, whole() ? &index_ : nullptr),
-        engine_(
-            node_, port_, *this, *this,
-            [this](const Subject& subject, const Engine&, Instant) {
-              subject_ = subject;
-              return std::string();
-            },
-            [this](Scope, const Engine&, Instant) { return profile(); }) {}
+      : simulation_(simulation), self_(self), process_(std::make_unique<Process>(*this)) {}
 
   // Whoever looks before asking: the answer, where it is ready.
   std::optional<Reply> find(Client client, const Key& key, Tag have) {
-    const auto* found = index_.find(key);
+    const auto* found = process_->index.find(key);
     if (found == nullptr || stopped_ || !found->fresh(simulation_.now())) return std::nullopt;
     happens(FoundReady{key});
     return Reply{client, have != 0 && have == found->tag, *found};
   }
-  bool index_is_true() const { return !whole() || index_.is_of(node_.store()); }
+  bool index_is_true() const { return !whole() || process_->index.is_of(node().store()); }
 
-  const Node& node() const { return node_; }
-  const Engine& engine() const { return engine_; }
+  void end() { former_ = counters(); }
+  // Another rank in this one's place, after end(). The network's port is new.
+  void restart() {
+    const auto now = simulation_.now();
+    for (const auto& key : loads_) simulation_.storage_.end(key);
+    loads_.clear();
+    loaded_.clear();
+    events_.clear();
+    cancelled_in_this_turn_.clear();
+    std::erase_if(owed_, [](const Owed& owed) { return owed.debt == Debt::cancelled; });
+    stopped_ = false;
+    auto former = std::exchange(process_, std::make_unique<Process>(*this));
+    for (const auto& [key, outcome] : former->index.outcomes()) process_->node.adopt(key, outcome, now);
+    if (mounted_) events_.push_back(Mounted{});
+    for (const auto& owed : owed_) events_.push_back(owed.event);
+    wake(Cause::doorbell);
+  }
+
+  const Node& node() const { return process_->node; }
+  const Engine& engine() const { return process_->engine; }
   // What it has counted, once more in another form.
   Profile profile() const {
     Profile profile;
-    for (const auto value : node_.counters().values()) profile.counters.push_back(Spread::of(value, self_));
+    for (const auto value : node().counters().values()) profile.counters.push_back(Spread::of(value, self_));
     return profile;
   }
   bool owes_nothing() const { return owed_.empty(); }
 
   // Something has happened to the front end.
   void happens(const Event& event) {
-    if (const auto* question = std::get_if<Question>(&event)) owe(question->client);
-    if (const auto* control = std::get_if<Control>(&event)) owe(control->client);
+    if (const auto* question = std::get_if<Question>(&event)) owe(question->client, event);
+    if (const auto* control = std::get_if<Control>(&event)) owe(control->client, event);
+    mounted_ = mounted_ || std::holds_alternative<Mounted>(event);
     events_.push_back(event);
     wake(Cause::doorbell);
   }
@@ -68,15 +78,22 @@ class Simulation::Machine final : Storage, Clients {
     simulation_.network_.cut_off(self_);
   }
   bool stopped() const { return stopped_; }
-  bool idle() const { return port_.idle(); }
+  bool idle() const { return port().idle(); }
+  // Of this rank and its predecessors.
   Counters counters() const {
-    auto all = node_.counters();
-    all.add(port_.counters());
+    auto all = former_;
+    all.add(node().counters());
+    all.add(port().counters());
     return all;
   }
 
  private:
   enum class Debt { waiting, cancelled };
+  struct Owed {
+    Client client{};
+    Debt debt{};
+    Event event;  // what it asked
+  };
 
   // Of outcomes with bytes, as the node's own in shared memory.
   class Index final : public ReadyIndex {
@@ -86,6 +103,7 @@ class Simulation::Machine final : Storage, Clients {
     }
     void erase(const Key& key) override { outcomes_.erase(key); }
 
+    const std::unordered_map<Key, Outcome, KeyHash>& outcomes() const { return outcomes_; }
     const Outcome* find(const Key& key) const {
       const auto found = outcomes_.find(key);
       return found == outcomes_.end() ? nullptr : &found->second;
@@ -94,7 +112,7 @@ class Simulation::Machine final : Storage, Clients {
       std::size_t ready = 0;
       bool same = true;
       store.each_ready([&](const Key& key, const Ready& entry) {
-        if (!entry.outcome.value.ok()) return;
+        if (!entry.outcome.value.ok() || entry.suspect) return;
         ++ready;
         const auto* found = find(key);
         same = same && found != nullptr && found->tag == entry.outcome.tag &&
@@ -107,17 +125,36 @@ class Simulation::Machine final : Storage, Clients {
     std::unordered_map<Key, Outcome, KeyHash> outcomes_;
   };
 
-  std::vector<std::pair<Client, Debt>>::iterator owed(Client client) {
-    return std::find_if(owed_.begin(), owed_.end(), [&](const auto& owed) { return owed.first == client; });
+  // What dies with the rank.
+  struct Process {
+    explicit Process(Machine& machine)
+        : node(machine.self_, machine.simulation_.topology_, machine.simulation_.options_,
+               machine.whole() ? &index : nullptr),
+          engine(
+              node, machine.port(), machine, machine,
+              [&machine](const Subject& subject, const Engine&, Instant) {
+                machine.subject_ = subject;
+                return std::string();
+              },
+              [&machine](Scope, const Engine&, Instant) { return machine.profile(); }) {}
+    Index index;
+    Node node;
+    Engine engine;
+  };
+
+  SimulatedNetwork::Port& port() const { return simulation_.network_.port(self_); }
+
+  std::vector<Owed>::iterator owed(Client client) {
+    return std::find_if(owed_.begin(), owed_.end(), [&](const Owed& owed) { return owed.client == client; });
   }
-  void pay_off(std::vector<std::pair<Client, Debt>>::iterator debt) {
-    *debt = owed_.back();
+  void pay_off(std::vector<Owed>::iterator debt) {
+    std::swap(*debt, owed_.back());
     owed_.pop_back();
   }
 
-  void owe(Client client) {
+  void owe(Client client, const Event& event) {
     expect(owed(client) == owed_.end(), "a client asks one question at a time");
-    owed_.emplace_back(client, Debt::waiting);
+    owed_.push_back({client, Debt::waiting, event});
   }
 
   // ---- turns
@@ -133,20 +170,21 @@ class Simulation::Machine final : Storage, Clients {
 
   void turn() {
     const auto now = simulation_.now();
-    port_.begin_turn();
-    if (const auto scope = std::exchange(census_wanted_, std::nullopt)) engine_.begin_census(*scope, now);
-    engine_.turn(now);
-    while (const auto taken = engine_.census_taken()) {
+    auto& engine = process_->engine;
+    port().begin_turn();
+    if (const auto scope = std::exchange(census_wanted_, std::nullopt)) engine.begin_census(*scope, now);
+    engine.turn(now);
+    while (const auto taken = engine.census_taken()) {
       note(8, taken->census.ranks);
       simulation_.application_.on_census(self_, taken->census);
     }
-    port_.end_turn();
+    port().end_turn();
     for (const auto client : cancelled_in_this_turn_)
       if (const auto debt = owed(client); debt != owed_.end()) pay_off(debt);
     cancelled_in_this_turn_.clear();
-    expect(node_.store().bytes() <= node_.store().bound(), "a store is within its bound");
-    if (port_.has_received() || !events_.empty() || !loaded_.empty()) wake(Cause::doorbell);
-    if (const auto deadline = engine_.deadline()) wake_by(std::max(*deadline, now));
+    expect(node().store().bytes() <= node().store().bound(), "a store is within its bound");
+    if (port().has_received() || !events_.empty() || !loaded_.empty()) wake(Cause::doorbell);
+    if (const auto deadline = engine.deadline()) wake_by(std::max(*deadline, now));
   }
   // A turn by that time, if it is due then: most deadlines are put off before they come.
   void wake_by(Instant when) {
@@ -155,7 +193,7 @@ class Simulation::Machine final : Storage, Clients {
     simulation_.queue_.at(when, [this, when] {
       if (timer_ != when) return;
       timer_.reset();
-      const auto deadline = engine_.deadline();
+      const auto deadline = engine().deadline();
       if (stopped_ || !deadline) return;
       if (*deadline <= when) return wake_at(when);
       wake_by(*deadline);
@@ -168,12 +206,16 @@ class Simulation::Machine final : Storage, Clients {
   // ---- Storage
   void load(Load load) override {
     simulation_.storage_.begin(load.key, simulation_.now());
+    if (whole()) loads_.insert(load.key);
     const auto looks = simulation_.world_.looks(self_, load, simulation_.now());
-    simulation_.queue_.at(looks, [this, load = std::move(load)] {
+    simulation_.queue_.at(looks, [this, restarts = simulation_.restarts_, load = std::move(load)] {
+      if (restarts != simulation_.restarts_) return;
       auto loaded = simulation_.storage_.look(load, simulation_.now());
       note(2, loaded.tag);
       const auto arrives = simulation_.world_.loads(self_, loaded, simulation_.now());
-      simulation_.queue_.at(arrives, [this, loaded = std::move(loaded)]() mutable {
+      simulation_.queue_.at(arrives, [this, restarts, loaded = std::move(loaded)]() mutable {
+        if (restarts != simulation_.restarts_) return;
+        loads_.erase(loaded.key);
         simulation_.storage_.end(loaded.key);
         loaded_.push_back(std::move(loaded));
         wake(Cause::doorbell);
@@ -198,21 +240,21 @@ class Simulation::Machine final : Storage, Clients {
     // cancellation.
     if (const auto* cancel = std::get_if<Cancel>(&*event)) give_up(cancel->client);
     if (const auto* gone = std::get_if<WorkerGone>(&*event))
-      for (const auto& [client, debt] : owed_)
-        if (static_cast<std::uint64_t>(client) >> 32 <= gone->generation) give_up(client);
+      for (const auto& owed : owed_)
+        if (static_cast<std::uint64_t>(owed.client) >> 32 <= gone->generation) give_up(owed.client);
     return event;
   }
   void give_up(Client client) {
     const auto debt = owed(client);
     if (debt == owed_.end()) return;
-    debt->second = Debt::cancelled;
+    debt->debt = Debt::cancelled;
     cancelled_in_this_turn_.push_back(client);
   }
   // True where the client still wants it.
   bool pay(Client client) {
     const auto debt = owed(client);
     expect(debt != owed_.end(), "nobody is answered twice, or without having asked, or after cancelling");
-    const bool wanted = debt->second == Debt::waiting;
+    const bool wanted = debt->debt == Debt::waiting;
     if (wanted) pay_off(debt);
     return wanted;
   }
@@ -255,13 +297,13 @@ class Simulation::Machine final : Storage, Clients {
   std::optional<Scope> census_wanted_;
   std::deque<Loaded> loaded_;
   std::deque<Event> events_;
-  std::vector<std::pair<Client, Debt>> owed_;
+  std::unordered_set<Key, KeyHash> loads_;  // under way
+  std::vector<Owed> owed_;
   std::vector<Client> cancelled_in_this_turn_;
   Subject subject_;  // the one being reported
-  SimulatedNetwork::Port& port_;
-  Index index_;
-  Node node_;
-  Engine engine_;
+  bool mounted_ = false;
+  Counters former_;
+  std::unique_ptr<Process> process_;
 };
 
 Simulation::Simulation(const Topology& topology, const NodeOptions& options, World& world,
@@ -305,6 +347,12 @@ void Simulation::worker_gone(Rank rank, std::uint32_t generation) {
 void Simulation::mounted(Rank rank) { machine(rank).happens(Mounted{}); }
 
 void Simulation::stop(Rank rank) { machine(rank).stop(); }
+void Simulation::restart() {
+  ++restarts_;
+  for (const auto& machine : machines_) machine->end();
+  network_.restart();
+  for (const auto& machine : machines_) machine->restart();
+}
 bool Simulation::stopped(Rank rank) const { return machine(rank).stopped(); }
 
 void Simulation::run() {
@@ -335,9 +383,10 @@ void Simulation::check() const {
   if (all_live) {
     for (const auto& machine : machines_)
       expect(machine->idle(), "all that was sent has left and been taken");
-    expect(all[Counter::messages_sent] == all[Counter::messages_received] + network_.damaged(),
-           "what was sent was received");
-    if (all[Counter::messages_damaged] == 0)
+    expect(
+        restarts_ > 0 || all[Counter::messages_sent] == all[Counter::messages_received] + network_.damaged(),
+        "what was sent was received");
+    if (all[Counter::messages_damaged] == 0 && restarts_ == 0)
       expect(all[Counter::bytes_sent] == all[Counter::bytes_received], "payloads sent were received");
   }
   const auto loads = all[Counter::loads_listing] + all[Counter::loads_entry] + all[Counter::loads_block] +

@@ -60,6 +60,9 @@ class Simulation {
   // by check().
   void stop(Rank rank);
   bool stopped(Rank rank) const;
+  // All ranks die, the stopped ones too, and others come in their places, which adopt what their predecessors
+  // had ready. Whoever waited asks the new rank.
+  void restart();
 
   // Until nothing happens any more. Throws Failure where somebody waits for ever.
   void run();
@@ -83,6 +86,7 @@ class Simulation {
   Application& application_;
   EventQueue queue_;
   bool look_first_ = false;
+  std::uint32_t restarts_ = 0;
   Instant last_progress_{};  // when a question was last asked or answered
   Detail detail_;
   Digest digest_;
