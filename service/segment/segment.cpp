@@ -39,7 +39,7 @@ std::string bell_name(const std::string& stem, std::uint32_t lane) {
 
 // Where everything lies in a segment of these options.
 struct Plan {
-  Region lanes, slots, inodes, arena;
+  Region lanes, slots, inodes, absent, arena;
   std::uint64_t file_bytes = 0;
 
   Plan(std::uint32_t lane_count, std::uint64_t arena_bytes) {
@@ -50,8 +50,9 @@ struct Plan {
       return region;
     };
     lanes = place(lane_count * sizeof(segment::Lane));
-    slots = place(segment::request_slots * sizeof(segment::RequestSlot));
+    slots = place((segment::request_slots + 1) * sizeof(segment::RequestSlot));
     inodes = place(segment::inodes_max * sizeof(segment::InodeRecord));
+    absent = place(segment::absent_names_max * sizeof(segment::AbsentRecord));
     arena = place(arena_bytes / page_bytes * page_bytes);
     file_bytes = end;
   }
@@ -63,7 +64,7 @@ struct Plan {
   bool describes(const Header& header) const {
     return header.file_bytes == file_bytes && fields(header.lane_region) == fields(lanes) &&
            fields(header.slot_region) == fields(slots) && fields(header.inode_region) == fields(inodes) &&
-           fields(header.arena_region) == fields(arena);
+           fields(header.absent_region) == fields(absent) && fields(header.arena_region) == fields(arena);
   }
 };
 
@@ -136,6 +137,7 @@ void Segment::map_existing() {
   if (head.file_bytes != bytes || head.lanes < 1 || head.lanes > segment::lanes_max ||
       !Plan(head.lanes, head.arena_region.bytes).describes(head) ||
       head.inode_bytes_committed.load() > head.inode_region.bytes ||
+      head.absent_bytes_committed.load() > head.absent_region.bytes ||
       head.arena_bytes_committed.load() > head.arena_region.bytes) {
     throw Refusal(fmt::format("{}: is damaged: its sizes contradict each other", path));
   }
@@ -181,6 +183,7 @@ std::optional<Segment> Segment::make(const SegmentOptions& options) {
   head.lane_region = plan.lanes;
   head.slot_region = plan.slots;
   head.inode_region = plan.inodes;
+  head.absent_region = plan.absent;
   head.arena_region = plan.arena;
   head.service_generation = 1;
   head.service_pid = static_cast<std::uint32_t>(::getpid());
@@ -278,9 +281,18 @@ std::span<segment::RequestSlot> Segment::slots() const {
   return {first, segment::request_slots};
 }
 
+std::span<segment::RequestSlot> Segment::init_slot() const {
+  return {slots().data() + segment::request_slots, 1};
+}
+
 std::span<segment::InodeRecord> Segment::inodes() const {
   auto* first = reinterpret_cast<segment::InodeRecord*>(mapping_.data() + header().inode_region.offset);
   return {first, segment::inodes_max};
+}
+
+std::span<segment::AbsentRecord> Segment::absent_names() const {
+  auto* first = reinterpret_cast<segment::AbsentRecord*>(mapping_.data() + header().absent_region.offset);
+  return {first, segment::absent_names_max};
 }
 
 std::span<std::byte> Segment::arena() const {
@@ -298,6 +310,10 @@ bool Segment::commit(const Region& region, segment::AtomicU64& committed, std::s
 
 bool Segment::commit_inodes(std::size_t bytes) {
   return commit(header().inode_region, header().inode_bytes_committed, bytes);
+}
+
+bool Segment::commit_absent_names(std::size_t bytes) {
+  return commit(header().absent_region, header().absent_bytes_committed, bytes);
 }
 
 bool Segment::commit_arena(std::size_t bytes) {

@@ -51,14 +51,17 @@ class Segment {
   void unlink_files();
 
   segment::Header& header() const;
-  segment::Lane& lane(std::uint32_t n) const;  // n < header().lanes
-  std::span<segment::RequestSlot> slots() const;
-  std::span<segment::InodeRecord> inodes() const;  // all of the range; only the committed may be touched
-  std::span<std::byte> arena() const;              // likewise
+  segment::Lane& lane(std::uint32_t n) const;         // n < header().lanes
+  std::span<segment::RequestSlot> slots() const;      // the lanes'
+  std::span<segment::RequestSlot> init_slot() const;  // one, of the kernel's INIT, where it stays
+  std::span<segment::InodeRecord> inodes() const;     // all of the range; only the committed may be touched
+  std::span<segment::AbsentRecord> absent_names() const;  // likewise
+  std::span<std::byte> arena() const;                     // likewise
 
   // Backs the first `bytes` of a growing region with memory (fallocate), in steps; false where shared memory
   // is full.
   bool commit_inodes(std::size_t bytes);
+  bool commit_absent_names(std::size_t bytes);
   bool commit_arena(std::size_t bytes);
 
   // The rank's doorbell. ring_service: after a post. wait_service: at most `timeout`, returns at once where
