@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """The worker of a mount is killed, at random moments and at chosen ones: the programs that use the mount must not notice.
 
-    COPPER_BIN=build/bin /usr/bin/python3 test/survival/worker.py [--kills 500] [-k name]
+    COPPER_KILLS=500 COPPER_BIN=build/bin /usr/bin/python3 test/survival/worker.py -k random
 """
 
 import concurrent.futures
@@ -24,7 +24,7 @@ from copper_nodes import PYTHON, MountTest, Nodes, eventually, main, private_dir
 from on_model import RACY_S, nodes_on_model  # noqa: E402
 from record import read_trace  # noqa: E402
 
-KILLS = 20
+KILLS = int(os.environ.get("COPPER_KILLS", "20"))
 PAUSE_S = 1.0      # between two kills, at most
 STALL_MAX_S = 3.0  # of one question, with the machine's other load
 PACKAGES = "/usr/lib/python3/dist-packages"
@@ -503,9 +503,4 @@ class OnModel(MountTest):
 
 
 if __name__ == "__main__":
-    if "--kills" in sys.argv:
-        at = sys.argv.index("--kills")
-        KILLS = int(sys.argv[at + 1])
-        Killed.limit_s = 90 + 3 * KILLS
-        del sys.argv[at:at + 2]
     main()
