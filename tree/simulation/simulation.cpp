@@ -42,6 +42,7 @@ class Simulation::Machine final : Storage, Clients {
     stopped_ = false;
     auto former = std::exchange(process_, std::make_unique<Process>(*this));
     for (const auto& [key, outcome] : former->index.outcomes()) process_->node.adopt(key, outcome, now);
+    if (const auto census = std::exchange(census_under_way_, std::nullopt)) census_wanted_ = census;
     if (mounted_) events_.push_back(Mounted{});
     for (const auto& owed : owed_) events_.push_back(owed.event);
     wake(Cause::doorbell);
@@ -49,6 +50,12 @@ class Simulation::Machine final : Storage, Clients {
 
   const Node& node() const { return process_->node; }
   const Engine& engine() const { return process_->engine; }
+  // What it has counted, once more in another form.
+  Profile profile() const {
+    Profile profile;
+    for (const auto value : node().counters().values()) profile.counters.push_back(Spread::of(value, self_));
+    return profile;
+  }
   bool owes_nothing() const { return owed_.empty(); }
 
   // Something has happened to the front end.
@@ -57,6 +64,10 @@ class Simulation::Machine final : Storage, Clients {
     if (const auto* control = std::get_if<Control>(&event)) owe(control->client, event);
     mounted_ = mounted_ || std::holds_alternative<Mounted>(event);
     events_.push_back(event);
+    wake(Cause::doorbell);
+  }
+  void take_census(Scope scope) {
+    census_wanted_ = scope;
     wake(Cause::doorbell);
   }
   void wake(Cause cause) {
@@ -120,11 +131,13 @@ class Simulation::Machine final : Storage, Clients {
     explicit Process(Machine& machine)
         : node(machine.self_, machine.simulation_.topology_, machine.simulation_.options_,
                machine.whole() ? &index : nullptr),
-          engine(node, machine.port(), machine, machine,
-                 [&machine](const Subject& subject, const Engine&, Instant) {
-                   machine.subject_ = subject;
-                   return std::string();
-                 }) {}
+          engine(
+              node, machine.port(), machine, machine,
+              [&machine](const Subject& subject, const Engine&, Instant) {
+                machine.subject_ = subject;
+                return std::string();
+              },
+              [&machine](Scope, const Engine&, Instant) { return machine.profile(); }) {}
     Index index;
     Node node;
     Engine engine;
@@ -159,7 +172,17 @@ class Simulation::Machine final : Storage, Clients {
   void turn() {
     const auto now = simulation_.now();
     port().begin_turn();
-    process_->engine.turn(now);
+    auto& rank = process_->engine;
+    if (const auto scope = std::exchange(census_wanted_, std::nullopt)) {
+      rank.begin_census(*scope, now);
+      census_under_way_ = scope;
+    }
+    rank.turn(now);
+    while (const auto taken = rank.census_taken()) {
+      census_under_way_.reset();
+      note(8, taken->census.ranks);
+      simulation_.application_.on_census(self_, taken->census);
+    }
     port().end_turn();
     for (const auto client : cancelled_in_this_turn_)
       if (const auto debt = owed(client); debt != owed_.end()) pay_off(debt);
@@ -276,6 +299,7 @@ class Simulation::Machine final : Storage, Clients {
   std::optional<Instant> wakes_at_;
   std::optional<Instant> timer_;
   bool stopped_ = false;
+  std::optional<Scope> census_wanted_, census_under_way_;
   std::deque<Loaded> loaded_;
   std::deque<Event> events_;
   std::unordered_set<Key, KeyHash> loads_;  // under way
@@ -317,6 +341,7 @@ void Simulation::ask(Rank rank, Client client, const Key& key, Tag have) {
 void Simulation::ask_stats(Rank rank, Client client) {
   machine(rank).happens(Control{client, ControlOp::stats});
 }
+void Simulation::take_census(Rank rank, Scope scope) { machine(rank).take_census(scope); }
 void Simulation::clear(Rank rank, Client client, const Path& path) {
   machine(rank).happens(Control{client, ControlOp::clear, path});
 }
