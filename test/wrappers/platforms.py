@@ -168,6 +168,18 @@ class Platforms(MountTest):
         os.chmod(record, 0o666)
         self.assertEqual(self.dry("stop_copper.sh", job=AURORA), [])
 
+    def test_a_step_that_comes_up_after_stop_does_nothing(self):
+        job = os.path.join(self.top, "job")
+        node = [os.path.join(SOURCE, "wrappers", "copper_node.sh"), "front_end", "--job", "late", "--mount", self.top + "/view",
+                "--log-dir", self.top, "--launched-by", self.top, "--job-dir", job, "--", "/bin/touch", self.top + "/begun"]
+        for reason in ("is not here", "was stopped while it started"):
+            done = run(node)
+            self.assertEqual((done.returncode, done.stderr), (2, ""))
+            self.assertIn(f"copper: refused: {socket.gethostname().split('.')[0]}: ", done.stdout)
+            self.assertIn(reason, done.stdout)
+            os.makedirs(job, exist_ok=True)
+        self.assertFalse(os.path.exists(self.top + "/begun") or os.path.exists(self.top + "/view"))
+
     # ---- and when they are run ----
 
     def test_a_launcher_like_pals_s_starts_and_ends_a_run(self):
