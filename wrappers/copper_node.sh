@@ -77,6 +77,7 @@ else
   claim_run node "$mount" 1 "$name"
 fi
 mkdir -p -- "$log_dir" 2>/dev/null || refuse "cannot make the log directory $log_dir"
+[[ -O $log_dir && -O ${log_dir%/*} && ! -L ${log_dir%/*} ]] || refuse "the log directory $log_dir is not yours" # it may be in /tmp
 
 # ---- the program, with nothing of the shell that the launcher may have come through ----
 exec {runs_lock}<&- </dev/null

@@ -203,6 +203,17 @@ class OnHosts(HostsTest):
         self.assertEqual(launch.wait(30), 1)
         self.nothing_left()
 
+    def test_a_launch_while_the_former_run_is_stopped_comes_before_or_after(self):
+        self.ready()
+        with self.cluster.start(LOGIN, [STOP, "-v", MOUNT], stdout=subprocess.DEVNULL) as stop:
+            launched = self.launch()
+        self.assertEqual(stop.returncode, 0)
+        if launched.returncode == 0:
+            self.assertTrue(all(self.works(host) for host in self.cluster.hosts))
+        else:
+            self.refused(launched, "in use")
+        self.stopped(self.stop("-v", MOUNT))
+
     def test_stop_ends_what_is_left_of_a_run_whose_launchers_were_killed(self):
         self.ready()
         for host in [LOGIN, "nid000"]:
