@@ -24,7 +24,7 @@ clean_environment() {
     case $name in
       PATH | HOME | USER | LOGNAME | LANG | LC_* | TZ | TMPDIR | LD_LIBRARY_PATH) ;;
       OMPI_MCA_* | MPICH_* | MPIR_* | HYDRA_* | UCX_* | FI_* | *SAN_OPTIONS) ;;
-      SLURM_CONF | PBS_JOBID | PBS_NODEFILE) ;;
+      SLURM_CONF | SLURM_MPI_TYPE | PBS_JOBID | PBS_NODEFILE) ;;
       *) [[ " $(setting keep) " == *" $name "* ]] || continue ;;
     esac
     value=$(without_mount "${!name}")

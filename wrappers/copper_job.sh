@@ -14,7 +14,7 @@ write_job() {
   local name
   {
     printf 'version=1\njob=%s\nmount=%s\nplatform=%s\nscheduler_job=%s\n' "$run_job" "$mount" "$platform" "$scheduler_job"
-    printf 'hosts_given=%s\nmpiexec=%s\ncores=%s\nlaunched_on=%s\n' "$hosts_given" "$mpiexec" "$cores" "$HOSTNAME"
+    printf 'hosts_given=%s\nmpiexec=%s\ncores=%s\n' "$hosts_given" "$mpiexec" "$cores"
     for name in launcher flags stay front_end_flags keep; do printf 'setting=%s %s\n' "$name" "$(setting "$name")"; done
     ((!${#site_variables[@]})) || printf 'environment=%s\n' "${site_variables[@]}"
   } >"$run_job_dir/run.new" && mv -f -- "$run_job_dir/run.new" "$run_job_dir/run"
@@ -25,7 +25,7 @@ read_job() { # job directory
   local line file=$1/run
   [[ -f $file ]] || file=$1/stopping
   [[ -f $file && -O $file && -O $1 && -z $(find "$1" "$file" -maxdepth 0 -perm /022) ]] || return 1
-  run_job_dir=$1 run_job='' mount='' platform='' scheduler_job='' hosts_given='' mpiexec='' cores='' launched_on='' site_variables=()
+  run_job_dir=$1 run_job='' mount='' platform='' scheduler_job='' hosts_given='' mpiexec='' cores='' site_variables=()
   settings=()
   while IFS= read -r line; do
     case $line in
@@ -36,7 +36,6 @@ read_job() { # job directory
       hosts_given=*) hosts_given=${line#*=} ;;
       mpiexec=*) mpiexec=${line#*=} ;;
       cores=*) cores=${line#*=} ;;
-      launched_on=*) launched_on=${line#*=} ;;
       setting=*' '*) line=${line#*=} && settings[${line%% *}]=${line#* } ;;
       environment=*) site_variables+=("${line#*=}") ;;
     esac
@@ -57,8 +56,6 @@ end_job() {
   end_hosts || status=1
   if [[ -f $launched/run ]] && read_record "$launched"; then
     end_run || status=1
-  else
-    end_launchers
   fi
   ((status)) || rm -f -- "$job_dir/stopping"
   return $status
@@ -71,35 +68,27 @@ print_end() {
   shell_line env -i "${clean[@]}" "${step[@]}" "$lib/copper_node.sh" end --job "$run_job"
 }
 
-# One step on all hosts. What could not be reached so, because some host is dead, is tried host by host.
+# One step on all hosts; where some of them are dead, launchers wait for them, so that none is heard of for long. Those that
+# nothing was heard of are tried one by one.
 end_hosts() {
-  local host said status=0 one=() running=0
+  local host running=0 status=0
   local -A ended=()
   clean_environment "${site_variables[@]}"
   step_command end "$run_job_dir/logs/node_file.txt"
-  while IFS= read -r said; do
-    case $said in
-      'copper: ended '*) ended[${said#copper: ended }]=1 ;;
-      'copper: not ended '*)
-        ended[${said#copper: not ended }]=1
-        status=1
-        ;;
-      'copper_node.sh: '*) printf '%s\n' "$said" >&2 ;;
-    esac
-  done < <(run_step 120 "$run_job")
+  hear_of_ends $((10 + ${#host_list[@]} / 100)) || status=1
   ((${#ended[@]} >= ${#host_list[@]})) && return $status
-  for host in "${host_list[@]}"; do
-    [[ -n ${ended[$host]-} || -n ${ended[${host%%.*}]-} ]] || one+=("$host")
-  done
   while IFS= read -r host; do
     printf '%s: nothing could be ended on %s: it cannot be reached\n' "$program" "$host" >&2
     status=1
   done < <(
-    for host in "${one[@]}"; do
+    for host in "${host_list[@]}"; do
+      [[ -z ${ended[$host]-} && -z ${ended[${host%%.*}]-} ]] || continue
       ((++running <= 16)) || wait -n
       {
         step_command end '' "$host"
-        [[ $(run_step 30 "$run_job") == *'copper: ended '* ]] || printf '%s\n' "$host"
+        ended=()
+        hear_of_ends 20
+        ((${#ended[@]})) || printf '%s\n' "$host"
       } &
     done
     wait
@@ -107,16 +96,22 @@ end_hosts() {
   return $status
 }
 
-# What started the steps ends with them; its record goes too where launch ran on one of the hosts.
-end_launchers() {
-  local host
-  for host in "${host_list[@]}"; do
-    [[ ${host%%.*} == "${launched_on%%.*}" ]] || continue
-    step_command end '' "$host"
-    run_step 30 "$run_job.launch" >/dev/null
+# Runs the step, and notes in `ended` which hosts have answered; 1 where on one of them something could not be ended. Given up
+# when nothing was heard for so many seconds.
+hear_of_ends() { # seconds
+  local said status=0 step_pid heard
+  exec {heard}< <(
+    cd / && exec timeout -k 2 600 env -i "${clean[@]}" "${step[@]}" "$lib/copper_node.sh" end --job "$run_job" </dev/null 2>&1
+  )
+  step_pid=$!
+  while IFS= read -r -t "$1" -u "$heard" said; do
+    case $said in
+      'copper: ended '*) ended[${said#copper: ended }]=1 ;;
+      'copper: not ended '*) ended[${said#copper: not ended }]=1 status=1 ;;
+      'copper_node.sh: '*) printf '%s\n' "$said" >&2 ;;
+    esac
   done
-}
-
-run_step() { # seconds run
-  cd / && timeout -k 10 "$1" env -i "${clean[@]}" "${step[@]}" "$lib/copper_node.sh" end --job "$2" </dev/null 2>&1
+  kill "$step_pid" 2>/dev/null
+  exec {heard}<&-
+  return $status
 }

@@ -8,11 +8,15 @@
 # Lines to the FIFO: "said NAME copper: ready..." as the program prints it, "said NAME copper_fuse: reason" for what a
 # program of ours complains of, and "ended NAME STATUS". The FIFO is opened for reading too, so that writing never blocks
 # when the launcher has gone. COMMAND's output goes to OUTPUT.
+#
+# A job's run may be ended on a host that cannot reach this one: of the keepers, which hold a shared lock on it, the last one
+# removes the record that launch left here.
 set -u
 
 run_dir=$2 name=$3 output=$4
 shift 4
 events=$run_dir/events
+exec {record}<"$run_dir" && flock -s "$record"
 
 tell() {
   [[ -p $events ]] && printf '%s\n' "$1" 1<>"$events"
@@ -35,4 +39,8 @@ fi
 status=$?
 wait # for the listener: what was said comes before how it ended
 tell "ended $name $status"
+if [[ $run_dir == *.launch && ! -p $events ]] && flock -n -x "$record"; then
+  rm -rf -- "$run_dir"
+  rmdir -- "${run_dir%/*}" 2>/dev/null
+fi
 exit $status

@@ -63,6 +63,7 @@ esac
 umask 077
 trap leave_runs EXIT
 claim_runs
+[[ -d $run_job_dir ]] || refuse "the job directory $run_job_dir is not here: -d must name one that all hosts share"
 [[ -f $run_job_dir/run ]] || refuse "the run was stopped while it started"
 job_dir=$run_job_dir
 if read_record "$runs/$run_job"; then

@@ -31,6 +31,21 @@ find_platform() {
   esac
 }
 
+# Has the scheduler's job ended, and with it all that was in it? Not where nobody knows.
+job_is_over() {
+  local status
+  case $platform in
+    slurm) type -P squeue >/dev/null && [[ -z $(squeue -h -j "$scheduler_job" -o %T 2>/dev/null) ]] ;;
+    pbs)
+      type -P qstat >/dev/null || return 1
+      qstat "$scheduler_job" >/dev/null 2>&1
+      status=$?
+      ((status == 35 || status == 153)) # has finished; is not known any more
+      ;;
+    *) false ;;
+  esac
+}
+
 # The hosts of the scheduler's job, where --hosts does not say which.
 find_hosts() {
   local words=()

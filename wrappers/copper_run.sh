@@ -210,7 +210,6 @@ end_named() {
 # Ends the run that was read and removes all it left. A line and 1 for what it could not.
 end_run() {
   local i point status=0
-  local IFS=$' \t\n'  # a trap may find it otherwise
   end_named TERM launch 15            # still starting: it cleans up itself
   end_named TERM 'copper_fuse*' 5     # unmount and end
   end_named TERM 'copper_service*' 5  # leave MPI together

@@ -61,7 +61,7 @@ plan_steps() {
   names=()
   both=(${level:+-l "$level"} ${type:+-t "$type"} ${cores:+-b "$cores"})
   front_end_arguments=("${both[@]}" "${local_trees[@]}" ${map_links:+--map-links})
-  service_arguments=("${both[@]}" --log-dir "$logs" --mount "$mount" --ready-seconds "$patience" ${freshness:+-E "$freshness"}
+  service_arguments=("${both[@]}" --job-dir "$run_job_dir" --log-dir "$logs" --mount "$mount" --ready-seconds "$patience" ${freshness:+-E "$freshness"}
     ${trees:+-T "$trees"} ${cache:+--cache-bytes "$cache"} ${max_cacheable:+-M "$max_cacheable"} ${fanout:+--fanout "$fanout"}
     ${bulk_fanout:+--bulk-fanout "$bulk_fanout"} ${publish:+--publish "$publish"} ${address_book:+-F "$address_book"}
     ${address_mode:+-a "$address_mode"} ${net_type:+-n "$net_type"} ${aggregate:+-P} ${top_n:+-N "$top_n"} ${full_paths:+-A}
@@ -138,6 +138,7 @@ claim_job() {
 
 # Whatever ends launch before all is ready leaves nothing running.
 give_up() {
+  local IFS=$' \t\n' # a trap may find it otherwise
   trap '' HUP INT TERM
   case $claimed in
     run) end_run ;;
@@ -235,7 +236,7 @@ wait_until_ready() {
 
 where_mounted() {
   if [[ $platform != local ]]; then
-    printf '%d hosts, mounted at %s' "${#host_list[@]}" "$mount"
+    printf '%d host%s, mounted at %s' "${#host_list[@]}" "$( ((${#host_list[@]} == 1)) || echo s)" "$mount"
   elif ((nodes == 1)); then
     printf '1 node, mounted at %s' "$mount"
   else

@@ -6,7 +6,7 @@ set -u
 shopt -s extglob
 here=$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")
 lib=$here
-[[ -f $lib/copper_run.sh ]] || lib=$here/../libexec/copper
+[[ -f $lib/copper_run.sh ]] || lib=$(realpath -m -- "$here/../libexec/copper")
 for part in run options site environment platform checks claim job start; do
   # shellcheck source=/dev/null
   source "$lib/copper_$part.sh" || exit 2

@@ -8,7 +8,7 @@ set -u
 shopt -s extglob nullglob
 here=$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")
 lib=$here
-[[ -f $lib/copper_run.sh ]] || lib=$here/../libexec/copper
+[[ -f $lib/copper_run.sh ]] || lib=$(realpath -m -- "$here/../libexec/copper")
 for part in run options site environment platform job; do
   # shellcheck source=/dev/null
   source "$lib/copper_$part.sh" || exit 2
@@ -69,7 +69,12 @@ fi
 jobs=("$base"/*/@(run|stopping))
 [[ -z $scheduler_job || -n $wanted_mount ]] || jobs=("$base/$scheduler_job"?(.+([0-9]))/@(run|stopping))
 for file in "${jobs[@]}"; do
-  read_job "${file%/*}" && found[${file%/*}]=$mount
+  read_job "${file%/*}" || continue
+  if job_is_over; then # its hosts are others' by now
+    [[ -n $dry_run ]] || rm -f -- "$file"
+  else
+    found[${file%/*}]=$mount
+  fi
 done
 
 chosen=()

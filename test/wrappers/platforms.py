@@ -144,7 +144,7 @@ class Platforms(MountTest):
         for name in ("4711", "4711.3"):  # the refused one had 4711.2
             launched = self.script("launch_copper_aurora.sh", *options, "-n", "auto", job=AURORA)
             self.assertEqual((launched.returncode, launched.stderr), (0, ""), self.logs())
-            self.assertIn("1 hosts", launched.stdout)
+            self.assertIn("1 host,", launched.stdout)
             self.assertEqual(os.stat(mount + "/etc/passwd").st_size, os.stat("/etc/passwd").st_size)
             logs = os.path.join(self.home, "copper-logs", name, "logs")
             with open(os.path.join(logs, "options.json"), encoding="utf-8") as file:

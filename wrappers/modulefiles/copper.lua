@@ -12,3 +12,4 @@ local home = myFileName():match("^(.*)/share/modulefiles/copper/[^/]*$")
 setenv("COPPER_HOME", home)
 prepend_path("PATH", home .. "/bin")
 prepend_path("MANPATH", home .. "/share/man")
+append_path("MANPATH", "") -- the system's own pages too
