@@ -22,6 +22,7 @@ MOUNT = "/tmp/mnt"
 
 
 class HostsTest(unittest.TestCase):
+    maxDiff = 4000
     dead = ()
 
     @classmethod
@@ -225,7 +226,18 @@ class OnHosts(HostsTest):
         for host in [LOGIN, *self.cluster.hosts]:
             self.kill_processes(host)
         self.ready()
+        for host in self.cluster.hosts:
+            self.assertEqual(len(os.listdir(f"{self.cluster.root(host)}/dev/shm/copper-{self.cluster.user}")), 1)
         self.stopped(self.stop("-v", MOUNT))
+
+    def test_stop_ends_launchers_that_hang_and_whose_keepers_were_killed(self):
+        self.ready()
+        for pid, words in self.cluster.processes(LOGIN).items():
+            if any(word.endswith("copper_keeper.sh") for word in words):
+                os.kill(pid, signal.SIGKILL)
+            elif os.path.basename(words[0]).startswith("mpiexec"):
+                os.kill(pid, signal.SIGSTOP)
+        self.stopped(self.stop())
 
 
 class DeadHost(HostsTest):
