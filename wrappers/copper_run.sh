@@ -80,7 +80,7 @@ claim_runs() {
   for try in 1 2 3; do
     mkdir -m 0700 -- "$runs" 2>/dev/null
     check_runs
-    exec {runs_lock}<"$runs" || continue
+    { exec {runs_lock}<"$runs"; } 2>/dev/null || continue
     flock -w 60 "$runs_lock" || refuse "another launch or stop has held $runs for 60 s"
     [[ /proc/self/fd/$runs_lock -ef $runs ]] && return  # else a stop removed it in between
     exec {runs_lock}<&-
@@ -88,9 +88,15 @@ claim_runs() {
   refuse "cannot make $runs (tried $try times)"
 }
 
-# Removed with the last run.
+# Removed with the last run, under the lock: ours if we have it, else nobody's. Who has it is about to make a run there.
 leave_runs() {
-  rmdir -- "$runs" 2>/dev/null
+  local lock
+  if [[ /proc/self/fd/${runs_lock:-none} -ef $runs ]]; then
+    rmdir -- "$runs"
+  elif { exec {lock}<"$runs"; }; then
+    flock -n "$lock" && rmdir -- "$runs"
+    exec {lock}<&-
+  fi 2>/dev/null
 }
 
 check_runs() {
