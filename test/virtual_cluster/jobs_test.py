@@ -16,7 +16,7 @@ import time
 import unittest
 
 import environments
-from cluster import HERE, HOME, LOGIN, SOURCE, STORAGE, Cluster, eventually, main
+from cluster import HERE, HOME, LOGIN, ROOM, SOURCE, STORAGE, Cluster, checked, eventually, main
 from slurm import OWN, Slurm
 
 sys.path.insert(0, os.path.join(SOURCE, "test", "storage_model"))
@@ -25,6 +25,8 @@ from client import StorageModel  # pylint: disable=wrong-import-position
 
 FILES = "/mnt/files"  # what the storage model shows at STORAGE
 JOBS = os.path.join(HERE, "jobs")
+INSTALLED = f"{ROOM}/copper"
+LMOD = "/usr/share/lmod/lmod/init/bash"  # what a login shell of a cluster has read: `module`
 RACY_S = 2.1  # Copper looks again at what changed within the last two seconds
 
 
@@ -35,6 +37,8 @@ class JobScripts(unittest.TestCase):
     def setUpClass(cls):
         if not os.access("/dev/fuse", os.R_OK | os.W_OK):
             raise unittest.SkipTest("there is no /dev/fuse here, or not for us")
+        if not os.path.exists(LMOD):
+            raise unittest.SkipTest("no `module` (apt install lmod)")
         environments.make(STORAGE)  # which has its own path in it
         os.rename(STORAGE, FILES)
         cls.storage = StorageModel(FILES, STORAGE)
@@ -42,9 +46,11 @@ class JobScripts(unittest.TestCase):
         cls.addClassCleanup(os.rmdir, STORAGE)
         cls.addClassCleanup(cls.storage.stop)
         cls.storage.__enter__()
-        cls.cluster = Cluster(4)
+        cls.cluster = Cluster(4, env={"PATH": f"{ROOM}/bin:/usr/bin:/bin:/usr/sbin:/sbin", "BASH_ENV": LMOD,
+                                      "MODULEPATH": f"{INSTALLED}/share/modulefiles"})
         cls.addClassCleanup(cls.cluster.down)
         cls.cluster.up()
+        checked(["cmake", "--install", os.path.dirname(os.environ["COPPER_BIN"]), "--prefix", INSTALLED])
         made = time.time()
         cls.make_ready()
         eventually(lambda: time.time() > made + RACY_S)
@@ -152,7 +158,7 @@ class SlurmJobs(JobScripts):
 
     def test_stop_from_the_login_host_leaves_nothing_on_any_host(self):
         job = self.running()
-        done = self.cluster.run(LOGIN, ["stop_copper.sh"])
+        done = self.cluster.run(LOGIN, ["bash", "-c", "module load copper && stop_copper.sh"])
         self.assertEqual((done.returncode, done.stderr), (0, ""), self.logs())
         self.assertEqual([self.cluster.mounts(host, self.mount) for host in self.cluster.hosts], [[]] * 4)
         with open(f"{HOME}/stopped", "w", encoding="utf-8"):
