@@ -7,6 +7,7 @@ read_ranks() and write_table(). Nothing in a file is believed: what cannot be re
 
 import collections
 import csv
+import io
 import math
 import os
 import re
@@ -68,7 +69,10 @@ def read_table(path, name):
     """The rows of one file, counts as int."""
     try:
         with open(path, encoding="utf-8", newline="") as file:
-            lines = csv.reader(file, strict=True)
+            text = file.read()
+            if text and not text.endswith("\n"):
+                raise Refused(f"{path}: it is cut short")
+            lines = csv.reader(io.StringIO(text, newline=""), strict=True)
             header = next(lines, [])
             if header != COLUMNS[name]:
                 raise Refused(f"{path}: its columns are not those of {name}")

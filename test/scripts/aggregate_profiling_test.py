@@ -106,7 +106,8 @@ class Refusals(JobTest):
                              (b"layer,counter,sum,ranks,min,max,max_host\nrank,client_asks,1\n", "line 2 has 3 fields"),
                              (b"layer,counter,sum,ranks,min,max,max_host\nrank,client_asks,-1,1,1,1,n\n", "line 2: sum"),
                              (b"layer,counter,sum,ranks,min,max,max_host\nrank,\xff,1,1,1,1,n\n", "utf-8"),
-                             (b'layer,counter,sum,ranks,min,max,max_host\n"rank', "end of data")):
+                             (b'layer,counter,sum,ranks,min,max,max_host\n"rank\n', "end of data"),
+                             (b"layer,counter,sum,ranks,min,max,max_host\nrank,client_asks,1,1,1,1,n", "cut short")):
             with self.subTest(damage=damage):
                 self.job.rank(0, "node0")
                 pathlib.Path(aggregate_file).write_bytes(damage)
