@@ -77,6 +77,10 @@ def links_out(aggregate):
     return next((row["sum"] for row in aggregate if row["counter"] == "fuse_links_out"), None)
 
 
+def number(of, what):
+    return f"{len(of)} {what}{'' if len(of) == 1 else 's'}"
+
+
 def run(arguments):
     options = parse(arguments)
     ranks = profiles.read_ranks(os.path.join(options.jobdir, "profiling", options.tag))
@@ -91,9 +95,9 @@ def run(arguments):
     analysis = path_analysis.analyse(observed, options.application_root)
     used = {state.path for state in analysis.states if state.state == "used"}
     exits = ways_out.find(analysis.environments, lambda path: path in used)
-    mount = job_options(options.jobdir).get("mount", "$MOUNT")
-    path_report.write(directory, analysis, exits, links_out(tables[profiles.AGGREGATE]), mount)
-    print(f"aggregate_profiling.py: {len(ranks)} ranks, {len(analysis.environments)} environments: {directory}")
+    path_report.write(directory, analysis, exits, links_out(tables[profiles.AGGREGATE]), job_options(options.jobdir))
+    print(f"aggregate_profiling.py: {directory}: the sum of {number(ranks, 'rank')}, "
+          f"{number(analysis.environments, 'environment')} looked at")
 
 
 def main():

@@ -21,7 +21,8 @@ PathState = collections.namedtuple("PathState", "path environment state type obs
 # One module (a relative path without what follows the first dot) in one entry: "used", "shadowed" (there, not asked
 # for) or "absent" (asked for in vain).
 Duplicate = collections.namedtuple("Duplicate", "module entry state asks")
-Analysis = collections.namedtuple("Analysis", "environments states duplicates")
+# libraries: directory outside of all environments -> how many shared libraries in it were used
+Analysis = collections.namedtuple("Analysis", "environments states duplicates libraries")
 
 PERCENT_BYTE = re.compile(r"%([0-9A-F]{2})")
 ESCAPED_BYTE = re.compile(r"\\x([0-9a-f]{2})")
@@ -74,7 +75,19 @@ def merged(*parts):
 def analyse(observed, roots=()):
     environments = [read_environment(root) for root in (given_roots(roots, observed) if roots else find_roots(observed))]
     states = [state for environment in environments for state in states_of(environment, observed)]
-    return Analysis(environments, states, duplicates_in(environments, states))
+    return Analysis(environments, states, duplicates_in(environments, states), libraries_outside(environments, observed))
+
+
+def is_library(path):
+    return path.endswith(".so") or ".so." in os.path.basename(path)
+
+
+def libraries_outside(environments, observed):
+    found = collections.Counter()
+    for path, seen in observed.items():
+        if seen.found and is_library(path) and not any(below(path, one.root) for one in environments):
+            found[os.path.dirname(path)] += 1
+    return found
 
 
 def states_of(environment, observed):

@@ -6,13 +6,14 @@ import os
 
 import ways_out
 from environments import below
-from path_analysis import count, used_files
+from path_analysis import count, is_library, used_files
 
 SHOWN = 20  # rows of a list in path_analysis.md
 
 
-def write(directory, analysis, exits, links_out, mount):
-    """links_out: the job's count of links that the kernel asked for and that led out of the mount, or None."""
+def write(directory, analysis, exits, links_out, options):
+    """links_out: the job's count of links that the kernels asked for and that led out of the mount, or None. options: the
+    job's, as the launcher wrote them."""
     write_csv(directory, "path_analysis.csv", ["path", "environment", "state", "type", "asks", "loads", "bytes"],
               ([one.path, one.environment, one.state, one.type, one.observed.asks, one.observed.loads,
                 one.observed.bytes] for one in analysis.states))
@@ -22,7 +23,7 @@ def write(directory, analysis, exits, links_out, mount):
     write_csv(directory, "path_ways_out.csv", ["path", "kind", "target", "into", "used"],
               ([one.path, one.kind, one.target, one.into, "yes" if one.used else "no"] for one in exits))
     with open(os.path.join(directory, "path_analysis.md"), "w", encoding="utf-8", errors="backslashreplace") as file:
-        file.write(markdown(analysis, exits, links_out, mount))
+        file.write(markdown(analysis, exits, links_out, options))
 
 
 def write_csv(directory, name, header, rows):
@@ -52,18 +53,18 @@ def environment_row(analysis, environment):
     directories = sum(kind == "directory" for kind in environment.names.values())
     used = count(analysis, root, "used", FILES)
     return [root, environment.kind, files, used, f"{100 * used / files:.1f}" if files else "0.0", directories,
-            count(analysis, root, "used", ("directory",)), count(analysis, root, "candidate"),
+            count(analysis, root, "used", ("directory",)), count(analysis, root, "candidate", FILES),
             count(analysis, root, "missing"), count(analysis, root, "gone")]
 
 
 # ---- text ----
 
-def markdown(analysis, exits, links_out, mount):
+def markdown(analysis, exits, links_out, options):
+    mount = options.get("mount") or "$MOUNT"
     text = ["# What was used of the environments", ""]
     if not analysis.environments:
-        return "\n".join(text + [
-            "No environment was found in the paths that were asked for. Name its directory with `--application-root DIR`,",
-            "and run this where that directory is.", ""])
+        text += ["No environment was found in the paths that were asked for. Name its directory with `--application-root DIR`,",
+                 "and run this where that directory is.", ""]
     text += table(["environment", "kind", "files", "used", "share", "candidates", "asked for in vain"],
                   ([f"`{row[0]}`", row[1], row[2], row[3], f"{row[4]} %", row[7], row[8]]
                    for row in (environment_row(analysis, one) for one in analysis.environments)))
@@ -72,10 +73,11 @@ def markdown(analysis, exits, links_out, mount):
              "it with `--trace` to have these too, above all those asked for in vain.", "", "## What to prefix", ""]
     for environment in analysis.environments:
         text += advice(analysis, environment, mount)
+    text += [library_advice(mount, directory, used) for directory, used in analysis.libraries.most_common(SHOWN)]
     text += ["", "Not all of PYTHONPATH, VIRTUAL_ENV, CONDA_PREFIX, CONDA_ROOT, LD_LIBRARY_PATH and PATH at once, and nothing",
              "that is written to.", "", "## Modules in several entries", ""]
     text += duplicates_text(analysis.duplicates)
-    text += ["", "## Ways out of the view", ""] + ways_out_text(exits, links_out)
+    text += ["", "## Ways out of the view", ""] + ways_out_text(exits, links_out, options.get("map_links"))
     text += ["", "## Asked for in vain", ""] + missing_text(analysis)
     return "\n".join(text) + "\n"
 
@@ -96,13 +98,16 @@ def advice(analysis, environment, mount):
         lines += [f"- PYTHONPATH: prefix this entry, from which {used} files were used: `{mount}{entry}`"
                   for entry, used in entries if used]
         programs, libraries = outside_entries(analysis, environment)
-        lines += [f"- LD_LIBRARY_PATH: prefix this entry, from which {used} libraries were used: `{mount}{directory}`"
-                  for directory, used in libraries]
+        lines += [library_advice(mount, directory, used) for directory, used in libraries]
         lines += [f"- PATH: prefix `{mount}{directory}` only if its programs ({', '.join(names)}) are to be read through "
                   "the mount." for directory, names in programs]
     unused = [entry for entry, used in entries if not used]
     lines += [f"- Leave `{entry}` as it is: nothing in it was used." for entry in unused]
     return lines or [f"- `{root}`: nothing in it was asked for; prefix nothing."]
+
+
+def library_advice(mount, directory, used):
+    return f"- LD_LIBRARY_PATH: prefix this entry, from which {used} libraries were used: `{mount}{directory}`"
 
 
 def outside_entries(analysis, environment):
@@ -112,7 +117,7 @@ def outside_entries(analysis, environment):
         directory, name = os.path.split(state.path)
         if any(below(state.path, entry) for entry in environment.entries):
             continue
-        if name.endswith(".so") or ".so." in name:
+        if is_library(name):
             libraries[directory] += 1
         elif os.path.basename(directory) == "bin":
             programs.setdefault(directory, []).append(name)
@@ -138,8 +143,8 @@ def duplicates_text(duplicates):
     return lines
 
 
-def ways_out_text(exits, links_out):
-    lines = []
+def ways_out_text(exits, links_out, map_links):
+    lines = ["The job ran with `--map-links`: absolute links led on below the mount.", ""] if map_links else []
     if links_out is not None:
         lines += [f"The kernels of all nodes asked for {links_out} symbolic links that led out of the mount "
                   "(`fuse_links_out`).", ""]

@@ -111,13 +111,13 @@ def summed(key, rows, name, columns):
 
 
 def percentile(buckets, share, most):
-    """The upper bound of the bucket in which a share (in hundredths) of what is in the buckets is reached."""
-    wanted = math.ceil(sum(buckets) * share / 100)
+    """At least a share (in hundredths) of what is in the buckets took so long: the bound of one, or the longest of all."""
+    wanted = (sum(buckets) * share + 99) // 100
     reached = 0
     for bound, count in zip(BOUNDS, buckets):
         reached += count
-        if reached >= wanted:
-            return bound if wanted else 0
+        if reached >= wanted > 0:
+            return min(bound, most)
     return most
 
 

@@ -133,7 +133,7 @@ class Advice(EnvironmentTest):
     def test_only_what_was_used_is_to_be_prefixed(self):
         packages = self.venv()
         self.files("bin/tool", "lib/libx.so.1", "lib/other/liby.so")
-        self.job.options(mount="/tmp/u/copper")
+        self.job.options(mount="/tmp/u/copper", map_links=True)
         self.job.rank(0, "node0", counters=[counter("front_end", "fuse_links_out", 4)], paths=[
             path(packages + "/numpy/__init__.py"), path(self.root + "/lib/libx.so.1"), path(self.root + "/bin/tool")])
         text = self.analysed()
@@ -141,8 +141,16 @@ class Advice(EnvironmentTest):
         self.assertIn(f"LD_LIBRARY_PATH: prefix this entry, from which 1 libraries were used: `/tmp/u/copper{self.root}/lib`",
                       text)
         self.assertIn(f"PATH: prefix `/tmp/u/copper{self.root}/bin` only if its programs (tool)", text)
+        self.assertIn("ran with `--map-links`", text)
         self.assertNotIn("lib/other", text)
         self.assertIn("asked for 4 symbolic links that led out", text)
+
+    def test_libraries_outside_of_environments_are_prefixed_by_their_directory(self):
+        self.job.rank(0, "node0", paths=[path("/lus/lib/libx.so.1"), path("/lus/lib/liby.so"), path("/lus/no/libz.so",
+                                         "entry", absent=1), path("/lus/lib/notes.sofa.txt")])
+        text = self.analysed()
+        self.assertIn("LD_LIBRARY_PATH: prefix this entry, from which 2 libraries were used: `$MOUNT/lus/lib`", text)
+        self.assertNotIn("/lus/no", text)
 
     def test_a_conda_environment_is_activated_below_the_mount(self):
         self.files("conda-meta/history", "lib/python3.11/site-packages/x.py")
