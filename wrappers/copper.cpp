@@ -76,10 +76,10 @@ int main_of(int argc, char** argv) {
     verb->add_option("-v,--mount", options.mount, "The node's mount directory")->required();
     verb->add_flag("--json", options.json, "The answer as the rank gives it, for programs");
   }
-  SimulateOptions simulate_options;
-  const auto* simulation = add_simulate(app, simulate_options);
   ReportOptions report_options;
   const auto* reports = add_report(app, report_options);
+  SimulateOptions simulate_options;
+  const auto* simulation = add_simulate(app, simulate_options);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
