@@ -155,6 +155,17 @@ class Pages(Report):
         self.assertAlmostEqual(last["x"] - first["x"], 3 * (second_["x"] - first["x"]), delta=0.1)
         self.assertAlmostEqual(last["x"] + last["width"], 948, delta=1.1)  # the right end of the axis
 
+    def test_the_largest_figures_are_shown_within_the_frame(self):
+        most = 2 ** 64 - 1
+        self.write(1, [second(0, reads=most), second(most, operations=most)])
+        self.job.text("profiling/cluster/profiling_ranks.csv", RANKS + ",".join(["0", "node0", *7 * [str(most)]]) + "\n")
+        svgs = self.svgs(self.page())
+        self.assertEqual(len(svgs), 5)
+        for svg in svgs:
+            for bar in svg.findall("{*}rect"):
+                self.assertLessEqual(float(bar.get("x")) + float(bar.get("width")), 960)
+                self.assertGreaterEqual(float(bar.get("y")), 0)
+
     def test_only_the_hottest_paths_are_shown_and_of_many_ranks_it_says_so(self):
         self.write()
         self.job.tables(self.job.path("profiling/cluster"), counters=[dict(counter("rank", "client_asks", 1), ranks=9000)],

@@ -29,7 +29,7 @@ std::string svg_of(double height, std::string_view label, const std::string& con
 }
 
 std::string amount(double value, bool bytes) {
-  const auto whole = static_cast<std::uint64_t>(value);
+  const auto whole = value < 0x1p64 ? static_cast<std::uint64_t>(value) : UINT64_MAX;
   return bytes ? bytes_text(whole) : grouped(whole);
 }
 
@@ -78,8 +78,7 @@ std::string seconds_axis(double bottom, double end) {
     if (tick > end) continue;
     out += svg::line(x.place(tick), bottom, x.place(tick), bottom + 5, "class=\"axis\"");
     const auto anchor = x.place(tick) > area_right - 24 ? "end" : "middle";
-    out += svg::text(x.place(tick), bottom + 20, anchor, grouped(static_cast<std::uint64_t>(tick)) + " s",
-                     muted);
+    out += svg::text(x.place(tick), bottom + 20, anchor, amount(tick, false) + " s", muted);
   }
   return out;
 }

@@ -135,8 +135,9 @@ std::uint64_t Profile::counter(std::string_view name) const {
 }
 
 std::uint64_t Profile::storage_questions() const {
-  return counter("loads_listing") + counter("loads_entry") + counter("loads_block") +
-         counter("loads_filesystem");
+  const auto loads = counter("loads_listing") + counter("loads_entry") + counter("loads_block") +
+                     counter("loads_filesystem");
+  return loads - std::min(loads, counter("loads_known"));  // some need no look at storage
 }
 
 std::uint64_t Profile::nodes() const {
