@@ -18,6 +18,7 @@ sys.path.insert(0, LIBRARY)
 
 import path_analysis  # noqa: E402
 import path_report  # noqa: E402
+import profile_summary  # noqa: E402
 import rank_profiles as profiles  # noqa: E402
 import ways_out  # noqa: E402
 from rank_profiles import Refused  # noqa: E402
@@ -60,16 +61,29 @@ def read_trace(path):
         raise Refused(f"{path}: {getattr(error, 'strerror', None) or error}")
 
 
-def write_cluster(directory, ranks):
-    """The figures of the cluster; returns the summed top paths and counters."""
+def rows_of_paths(options):
+    """How many rows rank 0 gives profiling_top_paths.csv; None: all."""
+    if options.get("full_path_profiling") or not options:
+        return None
+    top = options.get("top_n")
+    return top if isinstance(top, int) else profiles.TOP_N
+
+
+def write_cluster(directory, ranks, timings, options):
+    """The figures of the cluster; returns the sums, by the name of their file."""
     tables = {
         profiles.OPERATIONS: profiles.sum_operations(ranks),
         profiles.AGGREGATE: profiles.sum_aggregate(ranks),
-        profiles.TOP_PATHS: profiles.sum_top_paths(ranks),
+        profiles.TOP_PATHS: profiles.sum_top_paths(ranks, rows_of_paths(options)),
         profiles.TIMELINE: profiles.sum_timeline(ranks),
+        profiles.RANKS: profiles.sum_ranks(ranks),
     }
     for name, rows in tables.items():
         profiles.write_table(os.path.join(directory, name), name, rows)
+    nodes = options.get("nodes")
+    text = profile_summary.text("the job", nodes if isinstance(nodes, int) else len(ranks), tables, timings)
+    with open(os.path.join(directory, profiles.SUMMARY), "w", encoding="utf-8") as file:
+        file.write(text)
     return tables
 
 
@@ -83,19 +97,21 @@ def number(of, what):
 
 def run(arguments):
     options = parse(arguments)
-    ranks = profiles.read_ranks(os.path.join(options.jobdir, "profiling", options.tag))
+    source = os.path.join(options.jobdir, "profiling", options.tag)
+    ranks = profiles.read_ranks(source)
+    job = job_options(options.jobdir)
     traces = [read_trace(path) for path in options.trace]
     for root in options.application_root:
         if not os.path.isdir(root):
             raise Refused(f"--application-root {root}: no such directory on this machine")
     directory = options.output or os.path.join(options.jobdir, "profiling", "cluster")
     os.makedirs(directory, exist_ok=True)
-    tables = write_cluster(directory, ranks)
-    observed = path_analysis.merged(path_analysis.observed_in_profile(tables[profiles.TOP_PATHS]), *traces)
+    tables = write_cluster(directory, ranks, profile_summary.read_timings(source, ranks), job)
+    observed = path_analysis.merged(path_analysis.observed_in_profile(profiles.sum_top_paths(ranks)), *traces)
     analysis = path_analysis.analyse(observed, options.application_root)
     used = {state.path for state in analysis.states if state.state == "used"}
     exits = ways_out.find(analysis.environments, lambda path: path in used)
-    path_report.write(directory, analysis, exits, links_out(tables[profiles.AGGREGATE]), job_options(options.jobdir))
+    path_report.write(directory, analysis, exits, links_out(tables[profiles.AGGREGATE]), job)
     print(f"aggregate_profiling.py: {directory}: the sum of {number(ranks, 'rank')}, "
           f"{number(analysis.environments, 'environment')} looked at")
 

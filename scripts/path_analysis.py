@@ -10,6 +10,7 @@ import os
 import re
 
 from environments import below, find_roots, given_roots, read_environment
+from rank_profiles import path_bytes
 
 # A path that was asked for. found: somebody got an answer other than "no such file".
 Observed = collections.namedtuple("Observed", "asks found loads bytes")
@@ -25,7 +26,6 @@ Duplicate = collections.namedtuple("Duplicate", "module entry state asks")
 Analysis = collections.namedtuple("Analysis", "environments states duplicates libraries")
 
 PERCENT_BYTE = re.compile(r"%([0-9A-F]{2})")
-ESCAPED_BYTE = re.compile(r"\\x([0-9a-f]{2})")
 COMPILED = re.compile(r"(.*/)__pycache__/([^/]+?)\.[^/]*\.pyc$")
 
 
@@ -35,7 +35,7 @@ def observed_in_profile(rows):
     """path -> Observed, from the rows of profiling_top_paths.csv."""
     found = {}
     for row in rows:
-        path = unescaped(row["path"], ESCAPED_BYTE)
+        path = os.fsdecode(path_bytes(row["path"]))
         so_far = found.get(path, NOT_OBSERVED)
         found[path] = Observed(so_far.asks + row["asks"], so_far.found or row["asks"] > row["absent"],
                                so_far.loads + row["loads"], so_far.bytes + row["bytes"])
@@ -49,14 +49,14 @@ def observed_in_trace(lines):
     for line in lines:
         words = line.split()
         if line.startswith("path ") and len(words) == 3:
-            paths[words[1]] = unescaped(words[2], PERCENT_BYTE)
+            paths[words[1]] = traced_path(words[2])
         elif len(words) == 4 and words[0].isdigit() and words[2] in paths:  # a request; questions begin with a space
             asks[paths[words[2]]] += 1
     return {path: Observed(count, os.path.lexists(path), 0, 0) for path, count in asks.items()}
 
 
-def unescaped(text, pattern):
-    as_bytes = pattern.sub(lambda match: os.fsdecode(bytes([int(match.group(1), 16)])), text)
+def traced_path(text):
+    as_bytes = PERCENT_BYTE.sub(lambda match: os.fsdecode(bytes([int(match.group(1), 16)])), text)
     return os.fsdecode(os.fsencode(as_bytes))
 
 

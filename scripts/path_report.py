@@ -29,7 +29,7 @@ def write(directory, analysis, exits, links_out, options):
 def write_csv(directory, name, header, rows):
     # Bytes that are no UTF-8 become \xNN, as in what the ranks write.
     with open(os.path.join(directory, name), "w", encoding="utf-8", errors="strict", newline="") as file:
-        lines = csv.writer(file, lineterminator="\n")
+        lines = csv.writer(file)
         lines.writerow(header)
         lines.writerows([escaped(field) for field in row] for row in rows)
 

@@ -38,7 +38,12 @@ COLUMNS = {name: KEYS[name] + COUNTS[name] for name in KEYS}
 COLUMNS[AGGREGATE] = COLUMNS[AGGREGATE] + ["max_host"]
 COLUMNS[RANKS] = ["rank", "host", "depth", "messages_sent", "bytes_sent", "bytes_received", "storage_reads",
                   "cache_bytes", "cache_budget"]
+KEYS[RANKS] = ["rank", "host"]
+COUNTS[RANKS] = [column for column in COLUMNS[RANKS] if column not in KEYS[RANKS]]
 RANKS_SHOWN = 64  # in profiling_ranks.csv
+TOP_N = 50  # rows of profiling_top_paths.csv, where the launcher was not told
+KINDS = ["listing", "entry", "block", "filesystem"]
+ESCAPED_BYTE = re.compile(r"\\x([0-9a-f]{2})")  # in a path: a byte that is no UTF-8
 
 Rank = collections.namedtuple("Rank", "number host tables")  # tables: file name -> rows, each a dict
 
@@ -85,7 +90,7 @@ def read_row(path, line, name, fields):
     if len(fields) != len(COLUMNS[name]):
         raise Refused(f"{path}: line {line} has {len(fields)} fields, not {len(COLUMNS[name])}")
     row = dict(zip(COLUMNS[name], fields))
-    for column in COUNTS[name] + (KEYS[name] if name == TIMELINE else []):
+    for column in COUNTS[name] + [key for key in KEYS[name] if key in ("second", "rank")]:
         if not re.match(r"\d{1,20}$", row[column]):
             raise Refused(f"{path}: line {line}: {column} is no number: '{row[column]}'")
         row[column] = int(row[column])
@@ -140,6 +145,8 @@ def sum_aggregate(ranks):
         total["min"] = min(row["min"] for _, row in rows)
         total["max"] = max(row["max"] for _, row in rows)
         total["max_host"] = next(row["max_host"] for _, row in rows if row["max"] == total["max"])
+        if total["layer"] == "profile":  # no counter of a rank, but what the whole profile lacks
+            total["max"] = total["sum"]
         table.append(total)
     return table
 
@@ -147,21 +154,35 @@ def sum_aggregate(ranks):
 def sum_top_paths(ranks, top=None):
     """Most asked first; `top` rows at most."""
     table = [summed(key, rows, TOP_PATHS, COUNTS[TOP_PATHS]) for key, rows in rows_by_key(ranks, TOP_PATHS)]
-    table.sort(key=lambda row: (-row["asks"], row["path"], row["kind"]))
+    table.sort(key=lambda row: (-row["asks"], -row["loads"], path_bytes(row["path"]), kind_number(row["kind"])))
     return table[:top]
+
+
+def path_bytes(text):
+    return os.fsencode(ESCAPED_BYTE.sub(lambda match: os.fsdecode(bytes([int(match.group(1), 16)])), text))
+
+
+def kind_number(kind):
+    return KINDS.index(kind) if kind in KINDS else len(KINDS)
 
 
 def sum_timeline(ranks):
     """A rank doubles the width of its rows when they are too many: the widest is the width of all."""
     width = max(row_width(rank.tables[TIMELINE]) for rank in ranks)
-    found = {}
+    last = max((row["second"] for rank in ranks for row in rank.tables[TIMELINE]), default=-1)
+    table = [dict(dict.fromkeys(COUNTS[TIMELINE], 0), second=second) for second in range(0, last + 1, width)]
     for rank in ranks:
         for row in rank.tables[TIMELINE]:
-            second = row["second"] // width * width
-            total = found.setdefault(second, dict.fromkeys(COUNTS[TIMELINE], 0))
             for column in COUNTS[TIMELINE]:
-                total[column] += row[column]
-    return [dict(found[second], second=second) for second in sorted(found)]
+                table[row["second"] // width][column] += row[column]
+    return table
+
+
+def sum_ranks(ranks):
+    """The busiest first; equals by number."""
+    table = [row for rank in ranks for row in rank.tables[RANKS]]
+    table.sort(key=lambda row: (-row["bytes_sent"], -row["messages_sent"], row["rank"]))
+    return table[:RANKS_SHOWN]
 
 
 def row_width(rows):
@@ -175,6 +196,6 @@ def row_width(rows):
 
 def write_table(path, name, rows):
     with open(path, "w", encoding="utf-8", newline="") as file:
-        lines = csv.writer(file, lineterminator="\n")
+        lines = csv.writer(file)  # lines end with CR LF, as RFC 4180 says
         lines.writerow(COLUMNS[name])
         lines.writerows([row[column] for column in COLUMNS[name]] for row in rows)

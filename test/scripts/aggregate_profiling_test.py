@@ -75,6 +75,49 @@ class Sums(JobTest):
         self.assertEqual([(row["second"], row["storage_reads"], row["front_end_operations"], row["client_hits"])
                           for row in rows], [("0", "13", "5", "0"), ("4", "0", "7", "1")])
 
+    def test_a_time_line_has_a_row_also_where_nothing_happened(self):
+        self.job.rank(0, "node0", timeline=[second(0, reads=1), second(2)])
+        self.job.rank(1, "node1", timeline=[second(0), second(2), second(4), second(6, reads=2)])
+        rows = self.cluster("profiling_timeline.csv")
+        self.assertEqual([(row["second"], row["storage_reads"]) for row in rows],
+                         [("0", "1"), ("2", "0"), ("4", "0"), ("6", "2")])
+
+    def test_the_busiest_ranks_come_first_at_most_64(self):
+        for number in range(70):
+            self.job.rank(number, f"node{number}", sent=number // 2)
+        rows = self.cluster("profiling_ranks.csv")
+        self.assertEqual(len(rows), 64)
+        self.assertEqual([row["rank"] for row in rows[:4]], ["68", "69", "66", "67"])
+
+    def test_as_many_paths_as_the_launcher_was_told(self):
+        self.job.rank(0, "node0", paths=[path(f"/{i:03}", asks=1 + i % 3, loads=i) for i in range(80)])
+        for options, count in ({}, 80), ({"nodes": 1}, 50), ({"top_n": 7}, 7), ({"top_n": 7, "full_path_profiling": True}, 80):
+            with self.subTest(options=options):
+                self.job.options(**options)
+                rows = self.cluster("profiling_top_paths.csv")
+                self.assertEqual((len(rows), rows[0]["path"], rows[1]["path"]), (count, "/077" , "/074"))
+
+    def test_equals_are_in_the_order_of_their_bytes_then_of_their_kinds(self):
+        names = ["/a", "/b", "/\u00e9", r"/\xff"]
+        self.job.rank(0, "node0", paths=[path(name, kind) for name in reversed(names) for kind in ("block", "listing", "entry")])
+        rows = self.cluster("profiling_top_paths.csv")
+        self.assertEqual([(row["path"], row["kind"]) for row in rows],
+                         [(name, kind) for name in names for kind in ("listing", "entry", "block")])
+
+    def test_the_summary_has_the_timing_lines_of_all_ranks_reduced_where_they_are_many(self):
+        for count, word in ((2, "rank 1 on node1: provider registration completed after 101\n"),
+                            (65, "provider registration completed after 100 (least), 132 (median), 164 (most): 65 ranks; "
+                                 "slowest: node64 164, node63 163, node62 162, node61 161, node60 160\n")):
+            for number in range(count):
+                self.job.rank(number, f"node{number}", counters=[counter("rank", "client_asks", 3)], start=[
+                    f"provider registration completed after {100 + number}",
+                    *([f"first successful parent rpc_lstat completed after {number} since provider startup"] * (number > 0))])
+            self.cluster("profiling_ranks.csv")
+            text = pathlib.Path(self.job.path("profiling/cluster/profiling_summary.md")).read_text()
+            self.assertIn(word, text)
+            self.assertIn(f"| questions to the rank | {3 * count} |", text)
+            self.assertIn("first successful parent rpc_lstat completed after 1 ", text)
+
     def test_a_tag_and_an_output_directory_can_be_chosen(self):
         self.job.rank(0, "node0", tag="snapshot-0001", counters=[counter("rank", "client_asks", 1)])
         done = aggregate(self.job.directory, "--tag", "snapshot-0001", "--output", self.job.path("out"))

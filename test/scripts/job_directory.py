@@ -41,6 +41,11 @@ def second(at, reads=0, read_bytes=0, operations=0, asks=0, hits=0):
                 client_asks=asks, client_hits=hits)
 
 
+def load(rank, host, bytes_sent=0, depth=0, messages_sent=0, storage_reads=0, cache_bytes=1 << 20, cache_budget=1 << 28):
+    return dict(rank=rank, host=host, depth=depth, messages_sent=messages_sent, bytes_sent=bytes_sent, bytes_received=5,
+                storage_reads=storage_reads, cache_bytes=cache_bytes, cache_budget=cache_budget)
+
+
 class JobDirectory:
     def __init__(self, directory):
         self.directory = str(directory)
@@ -48,13 +53,16 @@ class JobDirectory:
     def path(self, *parts):
         return os.path.join(self.directory, *parts)
 
-    def rank(self, number, host, *, tag="final", operations=(), counters=(), paths=(), timeline=()):
-        self.tables(self.path("profiling", tag, f"{host}.{number}"), operations, counters, paths, timeline)
+    def rank(self, number, host, *, tag="final", operations=(), counters=(), paths=(), timeline=(), sent=0, start=()):
+        folder = self.path("profiling", tag, f"{host}.{number}")
+        self.tables(folder, operations, counters, paths, timeline, [load(number, host, sent)])
+        with open(os.path.join(folder, profiles.SUMMARY), "w", encoding="utf-8") as file:
+            file.write("## Start\n\n" + "".join(f"- rank {number} on {host}: {line}\n" for line in start))
 
-    def tables(self, folder, operations=(), counters=(), paths=(), timeline=()):
+    def tables(self, folder, operations=(), counters=(), paths=(), timeline=(), ranks=()):
         os.makedirs(folder, exist_ok=True)
         for name, rows in ((profiles.OPERATIONS, operations), (profiles.AGGREGATE, counters),
-                           (profiles.TOP_PATHS, paths), (profiles.TIMELINE, timeline)):
+                           (profiles.TOP_PATHS, paths), (profiles.TIMELINE, timeline), (profiles.RANKS, ranks)):
             profiles.write_table(os.path.join(folder, name), name, rows)
 
     def options(self, **options):

@@ -13,9 +13,8 @@ import xml.etree.ElementTree
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "scripts"))
 
-from job_directory import JobDirectory, counter, operation, path, second  # noqa: E402
+from job_directory import JobDirectory, counter, load, operation, path, second  # noqa: E402
 
-RANKS = "rank,host,depth,messages_sent,bytes_sent,bytes_received,storage_reads,cache_bytes,cache_budget\n"
 EVIL = "/lus/<script>alert(1)</script>&\"'/x"
 # Each file, and a number in it.
 FILES = {"profiling_operations.csv": b",100,", "profiling_aggregate.csv": b",1234,", "profiling_top_paths.csv": b",5,",
@@ -66,9 +65,8 @@ class Report(unittest.TestCase):
             [operation("front_end", "lookup", {1: 90, 64: 9, "more": 1}, most=70000000), operation("rank", "idle", {})],
             [dict(counter("rank", "client_asks", 1234), ranks=nodes), counter("rank", "loads_block", 17)],
             [path(EVIL, asks=5, bytes_=3 << 20), *(path(f"/p{i}") for i in range(9))],
-            [second(0, reads=5, operations=10), second(7, operations=3)] if timeline is None else timeline)
-        rows = [f"{i},{host.format(i)},{0 if i == 0 else 1},{i},{i * 1000},5,6,{1 << 20},{1 << 28}\n" for i in range(nodes)]
-        self.job.text("profiling/cluster/profiling_ranks.csv", RANKS + "".join(rows))
+            [second(0, reads=5, operations=10), second(7, operations=3)] if timeline is None else timeline,
+            [load(i, host.format(i), i * 1000, min(i, 1), i, 6) for i in range(nodes)])
 
     def page(self, *arguments):
         done = report(self.job.directory, *arguments)
@@ -157,10 +155,10 @@ class Pages(Report):
 
     def test_the_largest_figures_are_shown_within_the_frame(self):
         most = 2 ** 64 - 1
-        self.write(1, [second(0, reads=most), second(most, operations=most)])
-        self.job.text("profiling/cluster/profiling_ranks.csv", RANKS + ",".join(["0", "node0", *7 * [str(most)]]) + "\n")
+        self.job.tables(self.job.path("profiling/cluster"), timeline=[second(0, reads=most), second(most, operations=most)],
+                        ranks=[load(0, "node0", most, most, most, most, most, most)])
         svgs = self.svgs(self.page())
-        self.assertEqual(len(svgs), 5)
+        self.assertEqual(len(svgs), 4)  # no latency: there were no operations
         for svg in svgs:
             for bar in svg.findall("{*}rect"):
                 self.assertLessEqual(float(bar.get("x")) + float(bar.get("width")), 960)
@@ -169,14 +167,13 @@ class Pages(Report):
     def test_only_the_hottest_paths_are_shown_and_of_many_ranks_it_says_so(self):
         self.write()
         self.job.tables(self.job.path("profiling/cluster"), counters=[dict(counter("rank", "client_asks", 1), ranks=9000)],
-                        paths=[path(f"/p{i}") for i in range(40)])
+                        paths=[path(f"/p{i}") for i in range(40)], ranks=[load(i, "x") for i in range(3)])
         page = self.page()
         self.assertEqual(len(re.findall(r'<td class="path">/p\d+', page)), 30)
         self.assertIn("the 3 that sent most, of 9,000", page)
 
     def test_where_nothing_was_counted_the_page_says_so(self):
         self.job.tables(self.job.path("profiling/cluster"))
-        self.job.text("profiling/cluster/profiling_ranks.csv", RANKS)
         page = self.page()
         self.assertEqual(Elements(page).open, [])
         self.assertEqual(page.count("Nothing was counted."), 4)
