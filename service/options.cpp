@@ -6,10 +6,11 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <fstream>
-#include <iostream>
+#include <map>
 #include <optional>
 
 #include "service/local_options.h"
+#include "service/outputs/discovery.h"
 #include "service/process.h"
 #include "service/segment/layout.h"
 #include "tree/limits.h"
@@ -46,6 +47,41 @@ std::uint64_t cgroup_memory_limit() {
     }
   }
   return least;
+}
+
+void add_address_options(CLI::App& app, AddressOptions& addresses) {
+  static const std::map<std::string, AddressMode> modes{{"facility", AddressMode::facility},
+                                                        {"discover", AddressMode::discover}};
+  app.add_option("-a,--address-mode", addresses.mode,
+                 "Where the address book comes from: facility (where one is given) or discover")
+      ->transform(CLI::CheckedTransformer(modes))
+      ->default_str("facility");
+  app.add_option("-F,--facility-address-book", addresses.book,
+                 "File with lines `host endpoint [group]`; hosts of a group are neighbours in the trees");
+  app.add_option("-n,--net-type", addresses.net_type, "cxi, cxi0, cxi://cxi0, an interface, or auto")
+      ->check([](const std::string& text) {
+        return valid_net_type(text) ? std::string() : "'" + text + "' names no network";
+      })
+      ->capture_default_str();
+}
+
+void add_output_options(CLI::App& app, OutputOptions& outputs) {
+  app.add_option("--job-dir", outputs.job_dir, "The job's directory: logs, tables, profiling");
+  app.add_option("--node-log-dir", outputs.node_log_dir,
+                 "Directory on the node for the logs of ranks that do not write into the job's");
+  app.add_flag("--per-rank-output", outputs.per_rank,
+               "Each rank writes files into the job's directory, also where there are more than 64");
+  app.add_flag("-P,--aggregate-profiling", outputs.aggregate,
+               "Sum profiles over all ranks: profiling/cluster");
+  app.add_option("-N,--top-n", outputs.top_n, "Rows of profiling_top_paths.csv")
+      ->check(CLI::Range(1u, 1'000'000u))
+      ->capture_default_str();
+  app.add_flag("-A,--full-path-profiling", outputs.full_paths,
+               "Every path that was asked for, not only the top");
+  app.add_option_function<std::uint32_t>(
+         "-I,--snapshot-seconds", [&outputs](std::uint32_t s) { outputs.snapshot = std::chrono::seconds{s}; },
+         "Write tables and profiles so often as well; 0: only at the end")
+      ->check(CLI::Range(0, 86'400));
 }
 
 }  // namespace
@@ -86,7 +122,6 @@ ServiceOptions parse_options(int argc, char** argv) {
                  "What goes to all nodes unasked: all, asked (nothing) or auto (what is shared)")
       ->transform(CLI::CheckedTransformer(publish_policies()))
       ->default_str("auto");
-  app.add_option("--groups", options.groups, "File with lines `host group`: hosts of a group are neighbours");
   app.add_option("--cache-bytes", options.cache_bytes, "Memory for cached data on this node")
       ->transform(CLI::AsSizeValue(false))
       ->check(CLI::Range(std::uint64_t{16} << 20, std::uint64_t{1} << 44));
@@ -100,21 +135,27 @@ ServiceOptions parse_options(int argc, char** argv) {
   app.add_option("--ready-seconds", ready_s, "How long all mounts may take to answer")
       ->check(CLI::Range(1, 3600))
       ->capture_default_str();
+  add_address_options(app, options.addresses);
+  add_output_options(app, options.outputs);
   add_local_options(app, options.local);
   add_process_options(app, options.process);
   parse_or_exit(app, argc, argv);
-  if (!options.process.log_dir.empty())
-    options.process.log_dir = std::filesystem::absolute(options.process.log_dir);
-  if (!options.groups.empty()) options.groups = std::filesystem::absolute(options.groups);
+  auto& outputs = options.outputs;
+  if (options.process.log_dir.empty() && !outputs.job_dir.empty())
+    options.process.log_dir = outputs.job_dir / "logs";
+  for (auto* path :
+       {&options.process.log_dir, &options.addresses.book, &outputs.job_dir, &outputs.node_log_dir})
+    if (!path->empty()) *path = std::filesystem::absolute(*path);
   options.freshness = std::chrono::milliseconds{freshness_ms};
   options.ready_patience = std::chrono::seconds{ready_s};
   if (options.print_mpi) return options;
   if (options.run_dir.empty() || options.mount.empty()) {
     refuse_option("copper_service", "--run-dir and --mount are required");
   }
+  if (options.addresses.mode == AddressMode::discover && !options.addresses.book.empty())
+    refuse_option("copper_service", "--address-mode discover has no use for a --facility-address-book");
   options.mount = resolved(options.mount);
   options.run_dir = std::filesystem::absolute(options.run_dir);
-  if (!options.groups.empty()) options.groups = std::filesystem::absolute(options.groups);
   if (options.cache_bytes == 0) options.cache_bytes = default_cache_bytes(std::max(options.nodes, 1u));
   options.max_cacheable_bytes = max_cacheable.value_or(options.cache_bytes);
   return options;

@@ -7,12 +7,26 @@
 #include <string>
 #include <vector>
 
+#include "service/outputs/address_book.h"
 #include "service/process.h"
 #include "service/storage/source_tree.h"
 #include "tree/sharing.h"
 #include "tree/topology.h"
 
 namespace copper {
+
+// Up to so many ranks each writes files of its own into the job's directory; more would be a storm.
+inline constexpr std::uint32_t writing_ranks_max = 64;
+
+struct OutputOptions {
+  std::filesystem::path job_dir;       // empty: no tables, no profiles
+  std::filesystem::path node_log_dir;  // of this node, for ranks that do not write into the job's directory
+  bool per_rank = false;               // every rank writes there, however many
+  bool aggregate = false;              // -P
+  std::uint32_t top_n = 50;            // -N
+  bool full_paths = false;             // -A
+  std::chrono::seconds snapshot{0};    // -I; 0: none
+};
 
 struct ServiceOptions {
   bool print_mpi = false;
@@ -24,15 +38,25 @@ struct ServiceOptions {
   std::uint32_t trees = 1;
   Fanouts fanouts;
   PublishPolicy publish = PublishPolicy::automatic;
-  std::filesystem::path groups;   // empty: hosts stand by their names only
   std::uint64_t cache_bytes = 0;  // 0: default_cache_bytes()
   std::uint64_t max_cacheable_bytes = 0;
   std::uint32_t lanes = 2;
+  AddressOptions addresses;
+  OutputOptions outputs;
   ProcessOptions process;
   std::chrono::seconds ready_patience{30};
 
   // The job's mount points on this host, for those that must not look into themselves.
   std::vector<std::string> mounts() const;
+
+  // Does this rank write files of its own into the job's directory?
+  bool writes(std::uint32_t rank, std::uint32_t ranks) const {
+    return rank == 0 || ranks <= writing_ranks_max || outputs.per_rank;
+  }
+  // Where the rank's log goes: empty for no file.
+  std::filesystem::path log_dir(std::uint32_t rank, std::uint32_t ranks) const {
+    return writes(rank, ranks) ? process.log_dir : outputs.node_log_dir;
+  }
 };
 
 // Exits (0 after --help, 2 after a bad option, with one line on stderr).

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "wrappers/doctor.h"
 #include "wrappers/mount_control.h"
 #include "wrappers/refused.h"
 #include "wrappers/report/command.h"
@@ -80,12 +81,14 @@ int main_of(int argc, char** argv) {
   const auto* reports = add_report(app, report_options);
   SimulateOptions simulate_options;
   const auto* simulation = add_simulate(app, simulate_options);
+  const auto* checks = add_doctor(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);
     return refuse(std::string(error.what()) + " (see copper --help)", 2);
   }
+  if (checks->parsed()) return doctor(*checks);
   if (simulation->parsed()) return simulate(simulate_options);
   if (reports->parsed()) return report(report_options);
   if (clears->parsed()) {

@@ -1,33 +1,46 @@
 #!/usr/bin/env bash
 # Keeps one program of a run: starts it, waits for it, and tells the launcher, through the FIFO "events" in the run's
-# directory, what the launcher waits for. One keeper for the service (around mpiexec), one for each front end.
+# directory, what the launcher waits for. One keeper for the service (around its launcher); one for each front end of this
+# machine, or one around the launcher of those on all hosts.
 #
 #   copper_keeper.sh --run-dir DIR NAME OUTPUT COMMAND...
 #
-# Lines to the FIFO: "said copper_service copper: ready..." as the service prints it, and "ended NAME STATUS". The FIFO
-# is opened for reading too, so that writing never blocks when the launcher has gone. COMMAND's output goes to OUTPUT.
+# Lines to the FIFO: "said NAME copper: ready..." as the program prints it, "said NAME copper_fuse: reason" for what a
+# program of ours complains of, and "ended NAME STATUS". The FIFO is opened for reading too, so that writing never blocks
+# when the launcher has gone. COMMAND's output goes to OUTPUT.
+#
+# A job's run may be ended on a host that cannot reach this one: of the keepers, which hold a shared lock on it, the last one
+# removes the record that launch left here.
 set -u
 
 run_dir=$2 name=$3 output=$4
 shift 4
 events=$run_dir/events
+exec {record}<"$run_dir" && flock -s "$record"
 
 tell() {
   [[ -p $events ]] && printf '%s\n' "$1" 1<>"$events"
 }
 
-if [[ $name == copper_service ]]; then
-  "$@" </dev/null 2>>"$output" > >(
-    while IFS= read -r line; do
-      printf '%s\n' "$line"
-      [[ $line == 'copper: '* ]] && tell "said $name $line"
-      [[ $line == 'copper: ready'* ]] && cat
-    done >>"$output"
-  )
-else
+listen() {
+  local line
+  while IFS= read -r line; do
+    printf '%s\n' "$line"
+    [[ $line =~ ^copper(_fuse|_service|_node\.sh)?:\  ]] && tell "said $name $line"
+    [[ $line != 'copper: ready'* ]] || cat
+  done
+}
+
+if [[ $name == *.node* ]]; then # says nothing but why it ends, which its output tells
   "$@" </dev/null >>"$output" 2>&1
+else
+  "$@" </dev/null > >(listen >>"$output") 2>&1
 fi
 status=$?
-wait # for the reader: what was said comes before how it ended
+wait # for the listener: what was said comes before how it ended
 tell "ended $name $status"
+if [[ $run_dir == *.launch && ! -p $events ]] && flock -n -x "$record"; then
+  rm -rf -- "$run_dir"
+  rmdir -- "${run_dir%/*}" 2>/dev/null
+fi
 exit $status

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# A run of Copper on this machine: its directory, its record, its processes, and how it is ended. Sourced by
-# launch_copper.sh and stop_copper.sh.
+# A run of Copper on this host: its directory, its record, its processes, and how it is ended. Sourced by launch_copper.sh,
+# stop_copper.sh and copper_node.sh.
 #
 #   /dev/shm/copper-<uid>/            0700, of this user; flock on it: one launch or stop at a time
 #   /dev/shm/copper-<uid>/<job>/      0700, one run: segments, doorbells, the record
@@ -8,7 +8,7 @@
 #
 # Invariants: the record is there before anything is started or made, so whatever is killed when, stop knows
 # what to look for. A process is signalled only if its start time is the recorded one, or its arguments say
-# "--run-dir <this run>": a recycled pid is never hit.
+# "--run-dir <this run>" or "--launched-by <this run>": a recycled pid is never hit.
 
 program=${0##*/}
 runs=/dev/shm/copper-$(id -u)
@@ -99,12 +99,15 @@ check_runs() {
 }
 
 # ---- the record ----
-# run_dir is the run; the others are the record's lines. run_made: directories made, outer ones first.
+# run_dir is the run; the others are the record's lines. run_kind: local, where all of the run is on this machine; node,
+# this host's part of a job's run; launch, what launched a job's run. run_made: directories made, outer ones first.
 # run_processes: "pid start-time name".
+run_made=() run_processes=()
 
 write_record() {
   {
-    printf 'version=1\njob=%s\nmount=%s\nnodes=%s\njob_dir=%s\n' "$run_job" "$run_mount" "$run_nodes" "$run_job_dir"
+    printf 'version=1\nkind=%s\njob=%s\nmount=%s\n' "$run_kind" "$run_job" "$run_mount"
+    printf 'nodes=%s\njob_dir=%s\n' "$run_nodes" "$run_job_dir"
     ((${#run_made[@]})) && printf 'made=%s\n' "${run_made[@]}"
     ((${#run_processes[@]})) && printf 'process=%s\n' "${run_processes[@]}"
     true
@@ -113,10 +116,12 @@ write_record() {
 
 read_record() {
   local line
-  run_dir=$1 run_job=${1##*/} run_mount='' run_nodes=0 run_job_dir='' run_made=() run_processes=()
+  run_dir=$1 run_kind=local run_job=${1##*/} run_mount='' run_nodes=0 run_job_dir='' run_made=() run_processes=()
   [[ -f $run_dir/run ]] || return 1
   while IFS= read -r line; do
     case $line in
+      kind=*) run_kind=${line#*=} ;;
+      job=*) run_job=${line#*=} ;;
       mount=*) run_mount=${line#*=} ;;
       nodes=*) run_nodes=${line#*=} ;;
       job_dir=*) run_job_dir=${line#*=} ;;
@@ -161,7 +166,7 @@ run_alive() {
     { read -r name <"/proc/$pid/comm"; } 2>/dev/null
     {
       while IFS= read -r -d '' argument; do
-        if [[ $previous == --run-dir && $argument == "$run_dir" ]]; then
+        if [[ $previous == --@(run-dir|launched-by) && $argument == "$run_dir" ]]; then
           printf '%s %s %s %s\n' "$pid" "$stat_start" "$stat_parent" "${name:-?}"
           break
         fi
@@ -205,12 +210,11 @@ end_named() {
 # Ends the run that was read and removes all it left. A line and 1 for what it could not.
 end_run() {
   local i point status=0
-  local IFS=$' \t\n'  # a trap may find it otherwise
   end_named TERM launch 15            # still starting: it cleans up itself
   end_named TERM 'copper_fuse*' 5     # unmount and end
   end_named TERM 'copper_service*' 5  # leave MPI together
   end_named 0 '*' 1                   # then launcher and keepers end by themselves
-  end_named TERM 'mpi*' 2
+  end_named TERM '@(mpi|srun)*' 2
   if ! end_named KILL '*' 3; then
     printf '%s: could not end: %s\n' "$program" "$(run_alive | tr '\n' ';')" >&2
     status=1

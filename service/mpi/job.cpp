@@ -8,20 +8,16 @@
 #include <climits>
 #include <csignal>
 #include <cstdlib>
-#include <fstream>
-#include <iterator>
-#include <optional>
+#include <numeric>
 #include <thread>
 
 #include "service/mpi/api.h"
 #include "service/mpi/machine_order.h"
-#include "service/refusal.h"
 
 namespace copper {
 namespace {
 
 constexpr std::size_t host_bytes = HOST_NAME_MAX + 1;
-constexpr std::size_t groups_bytes_max = std::size_t{64} << 20;
 
 std::vector<std::string> gather_hosts(std::uint32_t size) {
   std::array<char, host_bytes> mine{};
@@ -35,30 +31,8 @@ std::vector<std::string> gather_hosts(std::uint32_t size) {
   return hosts;
 }
 
-// The file's text on every rank; nothing on each but the reader, which knows why, where it could not be used.
-constexpr int reader = 0;
-constexpr std::int64_t unreadable = -1;
-
-std::optional<std::string> share(std::optional<std::string> text) {
-  std::int64_t bytes = text ? static_cast<std::int64_t>(text->size()) : unreadable;
-  mpi_check(MPI_Bcast(&bytes, 1, MPI_INT64_T, reader, MPI_COMM_WORLD), "MPI_Bcast");
-  if (bytes == unreadable) return std::nullopt;
-  auto shared = text.value_or("");
-  shared.resize(static_cast<std::size_t>(bytes));
-  mpi_check(MPI_Bcast(shared.data(), static_cast<int>(bytes), MPI_CHAR, reader, MPI_COMM_WORLD), "MPI_Bcast");
-  return shared;
-}
-
-std::string read_groups(const std::filesystem::path& file) {
-  std::error_code missing;
-  std::ifstream in(file);
-  if (!std::filesystem::is_regular_file(file, missing) || !in)
-    throw Refusal("cannot read the groups in " + file.string());
-  const std::string text{std::istreambuf_iterator<char>(in), {}};
-  if (text.size() > groups_bytes_max) throw Refusal(file.string() + " is too long for a list of groups");
-  HostGroups(text, file.string());  // is it one?
-  return text;
-}
+constexpr int first_rank = 0;
+constexpr std::int64_t no_text = -1;
 
 void exit_now(int) { ::_exit(EXIT_SUCCESS); }
 
@@ -78,26 +52,40 @@ MpiJob::MpiJob(int& argc, char**& argv) : ranks_(std::make_unique<MpiRanks>()) {
   size_ = static_cast<std::uint32_t>(size);
   hosts_ = gather_hosts(size_);
   ranks_->communicator = MPI_COMM_WORLD;
-  order_by(machine_order(hosts_, HostGroups{}));
+  order_by(machine_order(hosts_, {}));
 }
 
 MpiJob::~MpiJob() = default;
 
-void MpiJob::group_hosts(const std::filesystem::path& file) {
-  std::optional<std::string> text;
-  std::optional<Refusal> refusal;
-  int world_rank = 0;
-  mpi_check(MPI_Comm_rank(MPI_COMM_WORLD, &world_rank), "MPI_Comm_rank");
-  if (world_rank == reader) {
-    try {
-      text = read_groups(file);
-    } catch (const Refusal& why) {
-      refusal = why;
-    }
-  }
-  text = share(std::move(text));
-  if (refusal) throw *refusal;
-  if (text) order_by(machine_order(hosts_, HostGroups(*text, file.string())));
+void MpiJob::group_hosts(const std::vector<std::string>& groups) { order_by(machine_order(hosts_, groups)); }
+
+std::optional<std::string> MpiJob::share(std::optional<std::string> text) const {
+  std::int64_t bytes = text ? static_cast<std::int64_t>(text->size()) : no_text;
+  mpi_check(MPI_Bcast(&bytes, 1, MPI_INT64_T, first_rank, ranks_->communicator), "MPI_Bcast");
+  if (bytes == no_text) return std::nullopt;
+  auto shared = text.value_or("");
+  shared.resize(static_cast<std::size_t>(bytes));
+  mpi_check(MPI_Bcast(shared.data(), static_cast<int>(bytes), MPI_CHAR, first_rank, ranks_->communicator),
+            "MPI_Bcast");
+  return shared;
+}
+
+std::vector<std::string> MpiJob::gather(const std::string& mine) const {
+  const int bytes = static_cast<int>(mine.size());
+  std::vector<int> sizes(rank_ == 0 ? size_ : 0);
+  mpi_check(MPI_Gather(&bytes, 1, MPI_INT, sizes.data(), 1, MPI_INT, first_rank, ranks_->communicator),
+            "MPI_Gather");
+  std::vector<int> offsets(sizes.size());
+  std::exclusive_scan(sizes.begin(), sizes.end(), offsets.begin(), 0);
+  std::string all(sizes.empty() ? 0 : static_cast<std::size_t>(offsets.back() + sizes.back()), '\0');
+  mpi_check(MPI_Gatherv(mine.data(), bytes, MPI_CHAR, all.data(), sizes.data(), offsets.data(), MPI_CHAR,
+                        first_rank, ranks_->communicator),
+            "MPI_Gatherv");
+  std::vector<std::string> texts;
+  for (std::size_t rank = 0; rank < sizes.size(); ++rank)
+    texts.push_back(
+        all.substr(static_cast<std::size_t>(offsets[rank]), static_cast<std::size_t>(sizes[rank])));
+  return texts;
 }
 
 // Element n of the order is the rank, up to now, that is rank n from now on.
@@ -120,15 +108,21 @@ bool MpiJob::all(bool mine) const {
   return out != 0;
 }
 
-void MpiJob::leave(int status, std::chrono::seconds patience) const {
+bool MpiJob::meet(std::chrono::seconds patience, const std::function<void()>& meanwhile) const {
   MPI_Request barrier = MPI_REQUEST_NULL;
-  int done = MPI_Ibarrier(MPI_COMM_WORLD, &barrier) == MPI_SUCCESS ? 0 : 1;
+  if (MPI_Ibarrier(MPI_COMM_WORLD, &barrier) != MPI_SUCCESS) return false;
+  int done = 0;
   const auto deadline = std::chrono::steady_clock::now() + patience;
-  while (done == 0 && std::chrono::steady_clock::now() < deadline) {
-    if (MPI_Test(&barrier, &done, MPI_STATUS_IGNORE) != MPI_SUCCESS) break;
-    if (done == 0) std::this_thread::sleep_for(std::chrono::microseconds{200});
+  while (MPI_Test(&barrier, &done, MPI_STATUS_IGNORE) == MPI_SUCCESS && done == 0) {
+    if (std::chrono::steady_clock::now() >= deadline) return false;
+    meanwhile();
+    std::this_thread::sleep_for(std::chrono::microseconds{200});
   }
-  if (done == 0) ::_exit(status);  // somebody is gone already: finalizing would wait for it
+  return done != 0;
+}
+
+void MpiJob::leave(int status, std::chrono::seconds patience) const {
+  if (!meet(patience, [] {})) ::_exit(status);  // somebody is gone already: finalizing would wait for it
   // What comes after the barrier is the library's own clean-up; that it hangs is no failure of the job.
   std::signal(SIGALRM, exit_now);
   ::alarm(static_cast<unsigned>(patience.count()));
@@ -146,6 +140,13 @@ std::string MpiJob::library() {
   int length = 0;
   MPI_Get_library_version(text.data(), &length);
   return std::string_view(text.data()).find("Open MPI") == std::string_view::npos ? "mpich" : "openmpi";
+}
+
+std::string MpiJob::processor() {
+  std::array<char, MPI_MAX_PROCESSOR_NAME> text{};
+  int length = 0;
+  mpi_check(MPI_Get_processor_name(text.data(), &length), "MPI_Get_processor_name");
+  return {text.data(), static_cast<std::size_t>(length)};
 }
 
 }  // namespace copper

@@ -6,8 +6,9 @@
 
 #include <chrono>
 #include <cstdint>
-#include <filesystem>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,18 +25,24 @@ class MpiJob {
   MpiJob(const MpiJob&) = delete;
   MpiJob& operator=(const MpiJob&) = delete;
 
-  // Start-up only, collective, blocking: orders the ranks by the groups of their hosts, which one rank reads
-  // from a file (HostGroups). That one throws Refusal where the file cannot be read or is malformed; then the
-  // others' calls return all the same, and nothing has changed. Invalidates what ranks() returned.
-  void group_hosts(const std::filesystem::path& file);
+  // The following are for start-up, collective and blocking. group_hosts() orders the ranks anew, by the
+  // groups of their hosts, given by rank; it invalidates what ranks() returned.
+  void group_hosts(const std::vector<std::string>& groups);
+  // Rank 0's text, if it has one, at every rank; what others give is not looked at.
+  std::optional<std::string> share(std::optional<std::string> text) const;
+  // Every rank's text, by rank, at rank 0; nothing elsewhere.
+  std::vector<std::string> gather(const std::string& mine) const;
+  // True where it is true on every rank.
+  bool all(bool mine) const;
 
   std::uint32_t rank() const { return rank_; }
   std::uint32_t size() const { return size_; }
   const std::vector<std::string>& hosts() const { return hosts_; }  // by rank
   const MpiRanks& ranks() const { return *ranks_; }
 
-  // Start-up only, collective, blocking: true where it is true on every rank.
-  bool all(bool mine) const;
+  // True when all ranks have called it, false where some have not within `patience`. Meanwhile it does what
+  // it is given, again and again: others may need this rank until they come.
+  bool meet(std::chrono::seconds patience, const std::function<void()>& meanwhile) const;
 
   // The end of the process. leave(): after a barrier of our own, MPI_Finalize under an alarm, since
   // finalizing hangs in some libraries (docs/architecture.md); each bounded by `patience`. abort(): at once,
@@ -45,6 +52,8 @@ class MpiJob {
 
   // "mpich" or "openmpi": the library this program is linked to. Needs no MpiJob.
   static std::string library();
+  // What MPI calls this host. Needs one.
+  static std::string processor();
 
  private:
   void order_by(const std::vector<std::uint32_t>& order);

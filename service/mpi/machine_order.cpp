@@ -3,9 +3,6 @@
 
 #include <algorithm>
 #include <numeric>
-#include <sstream>
-
-#include "service/refusal.h"
 
 namespace copper {
 namespace {
@@ -18,8 +15,6 @@ std::string_view take_digits(std::string_view& text) {
   text.remove_prefix(digits.size());
   return digits.substr(std::min(digits.find_first_not_of('0'), digits.size()));
 }
-
-std::string short_name(const std::string& host) { return host.substr(0, host.find('.')); }
 
 }  // namespace
 
@@ -42,41 +37,12 @@ bool natural_less(std::string_view a, std::string_view b) {
   return sizes.first < sizes.second;
 }
 
-HostGroups::HostGroups(std::string_view text, const std::string& name) {
-  std::istringstream lines{std::string(text)};
-  std::string line;
-  for (int at = 1; std::getline(lines, line); ++at) {
-    std::istringstream words(line.substr(0, line.find('#')));
-    std::string host;
-    if (!(words >> host)) continue;
-    const auto where = name + ", line " + std::to_string(at) + ": ";
-    std::string group;
-    std::string more;
-    if (!(words >> group) || words >> more) throw Refusal(where + "expected a host and its group");
-    const auto [known, is_new] = groups_.emplace(host, group);
-    if (!is_new && known->second != group)
-      throw Refusal(where + host + " is in the groups " + known->second + " and " + group);
-  }
-}
-
-const std::string& HostGroups::of(const std::string& host) const {
-  static const std::string none;
-  auto found = groups_.find(host);
-  if (found == groups_.end()) found = groups_.find(short_name(host));
-  if (found != groups_.end()) return found->second;
-  // The file may have full names where the machine says short ones.
-  if (host.find('.') != std::string::npos) return none;
-  found = groups_.lower_bound(host + ".");
-  return found != groups_.end() && found->first.starts_with(host + ".") ? found->second : none;
-}
-
-std::vector<std::uint32_t> machine_order(const std::vector<std::string>& hosts, const HostGroups& groups) {
+std::vector<std::uint32_t> machine_order(const std::vector<std::string>& hosts,
+                                         const std::vector<std::string>& groups) {
   std::vector<std::uint32_t> order(hosts.size());
   std::iota(order.begin(), order.end(), 0u);
   std::ranges::stable_sort(order, [&](std::uint32_t a, std::uint32_t b) {
-    const auto& left = groups.of(hosts[a]);
-    const auto& right = groups.of(hosts[b]);
-    if (left != right) return natural_less(left, right);
+    if (!groups.empty() && groups[a] != groups[b]) return natural_less(groups[a], groups[b]);
     return natural_less(hosts[a], hosts[b]);
   });
   return order;

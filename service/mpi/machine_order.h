@@ -4,7 +4,6 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,22 +14,9 @@ namespace copper {
 // names that differ only in leading zeros are ordered by length, so only equal names are equal.
 bool natural_less(std::string_view a, std::string_view b);
 
-class HostGroups {
- public:
-  HostGroups() = default;  // every host is in the group ""
-  // Lines `host group`; empty ones and what follows a '#' say nothing. Throws Refusal for any other line, and
-  // for a host in two groups, with the line's number; `name` is the file's in that sentence.
-  HostGroups(std::string_view text, const std::string& name);
-
-  // A host is found by its full name, else by its name up to the first dot, whichever the file has. One that
-  // the file does not name is in the group "".
-  const std::string& of(const std::string& host) const;
-
- private:
-  std::map<std::string, std::string> groups_;
-};
-
-// Element n is the index in `hosts` of what stands at place n. Equal hosts keep their order.
-std::vector<std::uint32_t> machine_order(const std::vector<std::string>& hosts, const HostGroups& groups);
+// Element n is the index in `hosts` of what stands at place n; `groups` are theirs, none where it is empty.
+// Equal hosts keep their order.
+std::vector<std::uint32_t> machine_order(const std::vector<std::string>& hosts,
+                                         const std::vector<std::string>& groups);
 
 }  // namespace copper

@@ -5,6 +5,7 @@ made of namespaces and a PATH of links."""
 
 import os
 import shutil
+import socket
 import stat
 import unittest
 
@@ -57,10 +58,12 @@ class BadInput(MountTest):
         self.refused([STOP, "--frobnicate"], "--frobnicate")
 
     def test_launch_refuses_options_without_their_value(self):
-        for option in ("-v", "-d", "-E", "-l", "-t", "-b", "-s", "--nodes", "--record", "--fanout", "--groups", "--local",
-                       "--share", "-M"):
+        for option in ("-v", "-d", "-E", "-l", "-t", "-b", "-s", "--nodes", "--record", "--fanout", "--local", "--share", "-M",
+                       "-N", "-I", "-F", "-a", "-n", "--site", "--platform", "--hosts", "--hostfile"):
             self.refused([LAUNCH, option], option)
         self.refused([STOP, "-v"], "-v")
+        for option in ("--map-links", "--per-rank-output", "--dry-run", "--aggregate-profiling", "--full-path-profiling"):
+            self.refused(self.launch(option + "=yes"), option, "no value")
 
     def test_launch_refuses_values_out_of_range(self):
         for option, values in (("--nodes", ("0", "-1", "x", "1000000", "1.5", "")), ("-l", ("6", "-1", "debug")),
@@ -69,7 +72,11 @@ class BadInput(MountTest):
                                ("-M", ("-1", "x", "1.5M", "1MB", "M", "1P")),
                                ("-T", ("0", "65", "x")), ("-s", ("-1", "x")),
                                ("--fanout", ("0", "65", "x")), ("--bulk-fanout", ("0", "65")),
-                               ("--publish", ("some", "")), ("--groups", (self.top + "/absent", self.top))):
+                               ("--publish", ("some", "")), ("-F", (self.top + "/absent", self.top)),
+                               ("-N", ("0", "x")), ("-I", ("-1", "x")), ("-a", ("guess", "facility discover")),
+                               ("-n", ("cxi8", "cxi12", "cxi://eth0", "a b", "../x")),
+                               ("--platform", ("cray", "")), ("--site", ("nowhere", self.top + "/absent")),
+                               ("--hosts", ("a,,b", "-a", "a b")), ("--hostfile", (self.top, "/dev/null"))):
             for value in values:
                 self.refused(self.launch(option, value), option)
 
@@ -81,16 +88,28 @@ class BadInput(MountTest):
             self.refused(self.launch(option, self.top + "/link/x"), option, "symbolic link", f"say {self.top}/x")
             os.unlink(self.top + "/link")
         self.refused(self.launch("--local", "/lus", "--share", "/lus"), "/lus", "both")
-        self.refused(self.launch("--map-links=yes"), "--map-links", "no value")
 
-    def groups_file(self, text):
-        file = os.path.join(self.top, "groups")
-        with open(file, "w", encoding="utf-8") as groups:
-            groups.write(text)
-        return file
+    def test_launch_refuses_places_that_do_not_go_together(self):
+        self.refused(self.launch("--hosts", "a,b", "--nodes", "2"), "--nodes", "--hosts")
+        self.refused(self.launch("--platform", "slurm", "--nodes", "2"), "--nodes", "--platform slurm")
+        self.refused(self.launch("--platform", "local", "--hosts", "a"), "local", "--hosts")
+        self.refused(self.launch("--platform", "slurm"), "SLURM_JOB_ID")
+        self.refused(self.launch("--platform", "pbs"), "PBS_JOBID")
+        other = "openmpi" if os.environ["COPPER_MPI"] == "mpich" else "hydra"
+        self.refused(self.launch("--platform", other, "--hosts", "a"), other, os.environ["COPPER_MPI"])
+        job = {"SLURM_JOB_ID": "7", "SLURM_JOB_NODELIST": "x[1-"}
+        self.refused(self.launch("--platform", "slurm", "--dry-run"), "SLURM_JOB_NODELIST", env=job)
 
-    def test_launch_refuses_malformed_groups(self):
-        self.refused(self.launch("--groups", self.groups_file("node1 rack1\nnode2\n")), "groups, line 2", "host and its group")
+    def test_launch_refuses_a_site_that_it_cannot_follow(self):
+        site = os.path.join(self.top, "site.conf")
+        for text, *words in (("cores 1\n", "line 1", "key = value"), ("\n# x\nflag = -x\n", "line 3", "'flag'"),
+                             ("platform = cray\n", "platform", "slurm"), ("cores = first\n", "cores"),
+                             ("net_type = a b\n", "net_type"), ("mount = here\n", "mount", "absolute"),
+                             ("address_book = /absent\n", "address_book"), ("environment = $(id)\n", "NAME=VALUE")):
+            with open(site, "w", encoding="utf-8") as file:
+                file.write(text)
+            options = [] if "mount" in text else ["-v", self.mount]
+            self.refused([LAUNCH, "-d", self.top + "/logs", *options, "--site", site], *words)
 
     def test_launch_refuses_a_mount_directory_that_cannot_be(self):
         with open(self.mount, "w", encoding="utf-8"):
@@ -191,18 +210,35 @@ class BadInput(MountTest):
                                ("-T", ("0", "65")), ("--fanout", ("0", "65")), ("--bulk-fanout", ("0", "65")),
                                ("--publish", ("some",)), ("--cache-bytes", ("0", "x")),
                                ("-M", ("-1", "x")), ("--local", ("lus", "/", "/lus/")), ("--share", ("/lus/../x", "//lus")),
-                               ("--lanes", ("0", "9")), ("--ready-seconds", ("x", "-1"))):
+                               ("--lanes", ("0", "9")), ("-a", ("x",)), ("-n", ("a/b", "")), ("-N", ("0", "x")),
+                               ("-I", ("-1", "x")), ("--ready-seconds", ("x", "-1"))):
             for value in values:
                 self.refused(self.service(option, value), option.lstrip("-"))
 
-    def test_the_service_refuses_malformed_groups_with_one_line_on_all_ranks(self):
+    def book(self, text):
+        file = os.path.join(self.top, "book")
+        with open(file, "w", encoding="utf-8") as book:
+            book.write(text)
+        return file
+
+    def refused_by_one_rank(self, *options):
+        """By two ranks, of which one says why."""
         launcher = os.environ.get("COPPER_MPIEXEC", "mpiexec").split()
-        for file in (self.groups_file("node1 rack1 more\n"), self.top + "/absent", self.top):
-            done = run([*launcher, "-n", "2", *self.service("--nodes", "2", "--groups", file)])
-            ours = [line for line in done.stderr.splitlines() if "copper_service: " in line]
-            self.assertEqual((done.returncode, len(ours)), (2, 1), done.stderr)
-            self.assertIn(file, ours[0])
+        done = run([*launcher, "-n", "2", *self.service("--nodes", "2", *options)])
+        ours = [line for line in done.stderr.splitlines() if "copper_service: " in line]
+        self.assertEqual((done.returncode, len(ours)), (2, 1), done.stderr)
         self.nothing_left()
+        return ours[0]
+
+    def test_the_service_refuses_a_malformed_address_book_with_one_line_on_all_ranks(self):
+        for file in (self.book("node1 cxi://cxi0 rack1 more\n"), self.top + "/absent", self.top):
+            self.assertIn(file, self.refused_by_one_rank("-F", file))
+
+    def test_the_service_names_the_hosts_that_an_address_book_lacks(self):
+        self.assertIn(socket.gethostname(), self.refused_by_one_rank("-F", self.book("elsewhere cxi://cxi0\n")))
+
+    def test_the_service_refuses_a_book_that_discovery_has_no_use_for(self):
+        self.refused(self.service("-a", "discover", "-F", self.book("")), "discover")
 
     def test_the_service_refuses_a_run_directory_that_is_not_there(self):
         self.refused([program("copper_service"), "--run-dir", self.top + "/absent", "--mount", self.mount], "absent")

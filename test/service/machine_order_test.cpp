@@ -4,20 +4,16 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 
-#include "service/refusal.h"
-
 namespace copper {
 namespace {
 
 using Hosts = std::vector<std::string>;
 
-Hosts in_order(const Hosts& hosts, const HostGroups& groups = {}) {
+Hosts in_order(const Hosts& hosts, const std::vector<std::string>& groups = {}) {
   Hosts ordered;
   for (const auto at : machine_order(hosts, groups)) ordered.push_back(hosts[at]);
   return ordered;
 }
-
-HostGroups groups_of(std::string_view text) { return HostGroups(text, "file"); }
 
 }  // namespace
 
@@ -61,27 +57,8 @@ TEST_CASE("ranks of one host keep their order") {
 }
 
 TEST_CASE("hosts of a group are neighbours; those without one come first") {
-  const auto groups = groups_of("n1 rack2\nn2 rack10  # far away\n\n# all\nn3\track2\r\n");
-  CHECK(in_order({"n1", "n2", "n3", "n4"}, groups) == Hosts{"n4", "n1", "n3", "n2"});
-}
-
-TEST_CASE("short and full names of a host mean the same") {
-  const auto shorts = groups_of("n1 a\nn2 b\n");
-  CHECK(shorts.of("n1.example.org") == "a");
-  CHECK(shorts.of("n10.example.org").empty());
-  const auto fulls = groups_of("n1.example.org a\nn1-eth.example.org b\nn10.example.org c\n");
-  CHECK(fulls.of("n1") == "a");
-  CHECK(fulls.of("n10") == "c");
-  CHECK(fulls.of("n").empty());
-  CHECK(fulls.of("n1.example.com").empty());
-}
-
-TEST_CASE("malformed groups are refused with the line") {
-  CHECK_THROWS_AS(groups_of("n1"), Refusal);
-  CHECK_THROWS_WITH(groups_of("n1 a\n\nn2 b c\n"), Catch::Contains("file, line 3"));
-  CHECK_THROWS_WITH(groups_of("n1 a\nn1 b"), Catch::Contains("line 2") && Catch::Contains("n1"));
-  CHECK_NOTHROW(groups_of("n1 a\nn1 a"));
-  CHECK_NOTHROW(groups_of(""));
+  CHECK(in_order({"n1", "n2", "n3", "n4"}, {"rack2", "rack10", "rack2", ""}) ==
+        Hosts{"n4", "n1", "n3", "n2"});
 }
 
 }  // namespace copper

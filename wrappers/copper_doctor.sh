@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# shellcheck disable=SC2154,SC2034  # the parts set what this uses
+# What `copper doctor` runs: the checks that launch makes, all of them, without launching. One line for what is missing, and
+# exit status 2; else one line that says so.
+set -u
+shopt -s extglob
+lib=$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")
+here=$lib
+[[ ! -d $lib/../../bin ]] || here=$(realpath -- "$lib/../../bin")
+for part in run options site environment platform checks; do
+  # shellcheck source=/dev/null
+  source "$lib/copper_$part.sh" || exit 2
+done
+program='copper doctor'
+
+usage() {
+  cat <<'END'
+Usage: copper doctor [options]
+Check that Copper can be launched on this host: one line for what is missing.
+
+  -v, --mount DIR             mount directory to check (default /tmp/$USER/copper)
+  -b, --cores LIST            cores that Copper's processes are to have
+      --nodes N               nodes that this machine is to play (default 1)
+      --site NAME             the settings of a site, as for launch_copper.sh
+      --platform NAME         as for launch_copper.sh
+  -h, --help                  this text
+END
+}
+
+parse_options "$@"
+load_site
+mount=$(mount_path "$mount") || exit
+find_platform
+load_site_variables
+clean_environment "${site_variables[@]}"
+nodes=${nodes:-1}
+
+check_launcher() {
+  case $platform in
+    slurm | pbs)
+      type -P "$(setting launcher)" >/dev/null || { echo "no $(setting launcher) was found in PATH" && return 1; }
+      local other
+      other=$(mpi_of_launcher "$(setting launcher)")
+      [[ -z $other || $other == "$mpi" ]] || { echo "$(setting launcher) is of $other, and copper_service is linked to $mpi" && return 1; }
+      ;;
+    *) find_mpiexec >/dev/null || { find_mpiexec; return 1; } ;;
+  esac
+}
+
+missing=0
+look() { # check arguments...
+  local reason
+  reason=$("$@") && return
+  printf '%s: %s\n' "$program" "$reason" >&2
+  missing=1
+}
+look check_device
+look check_fusermount
+look check_shared_memory "$nodes"
+look check_cgroup "$nodes"
+look check_cores "$cores"
+if mount_is_dead "$mount"; then
+  printf '%s: the mount at %s is dead: its Copper was killed; launch or stop removes it\n' "$program" "$mount" >&2
+  missing=1
+else
+  look check_mount "$mount" "$nodes"
+fi
+if (find_programs) 2>/dev/null; then
+  find_programs
+  look check_launcher
+else
+  (find_programs)
+  missing=1
+fi
+((missing)) && exit 2
+printf '%s: ready to launch on %s, mounted at %s\n' "$program" "$HOSTNAME" "$mount"

@@ -1,0 +1,3 @@
+#!/usr/bin/env bash
+# Stops Copper with the settings of Aurora: sites/aurora.conf.
+exec "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")/stop_copper.sh" --site aurora "$@"
