@@ -86,7 +86,7 @@ class Guide(MountTest):
                               check=False)
 
     def stop_all(self):
-        self.bash("stop_copper.sh", 30)
+        self.bash(f"stop_copper.sh -v {self.mount}", 30)  # without -v it might be the run of another test
         shutil.rmtree(os.path.dirname(self.mount), ignore_errors=True)
 
     def follow(self, heading):

@@ -63,7 +63,8 @@ class Report(unittest.TestCase):
         self.job.tables(
             self.job.path("profiling/cluster"),
             [operation("front_end", "lookup", {1: 90, 64: 9, "more": 1}, most=70000000), operation("rank", "idle", {})],
-            [dict(counter("rank", "client_asks", 1234), ranks=nodes), counter("rank", "loads_block", 17)],
+            [dict(counter("rank", "client_asks", 1234), ranks=nodes), counter("rank", "loads_block", 17),
+             counter("rank", "loads_known", 2), counter("front_end", "fuse_direct", 3)],
             [path(EVIL, asks=5, bytes_=3 << 20), *(path(f"/p{i}") for i in range(9))],
             [second(0, reads=5, operations=10), second(7, operations=3)] if timeline is None else timeline,
             [load(i, host.format(i), i * 1000, min(i, 1), i, 6) for i in range(nodes)])
@@ -96,8 +97,10 @@ class Pages(Report):
         self.assertFalse(names & {"script", "link", "img", "iframe", "object", "a", "use", "image"}, names)
         self.assertNotRegex(page, r"https?:|@import|url\(|\bon\w+=|javascript:")
         words = " ".join(elements.words)
+        self.assertIn("<b>18</b><span>questions to storage</span>", page)
         for word in ("4711", "Time line", "Where questions ended", "Latency", "Load of the ranks", "Memory",
-                     "Hottest paths", "1,234", "/tmp/u/copper", '["/scratch"]', "2 hosts: x1 to x2", "3.0 MiB"):
+                     "Hottest paths", "1,234", "15", "/tmp/u/copper", '["/scratch"]', "2 hosts: x1 to x2",
+                     "3.0 MiB"):
             self.assertIn(word, words)
 
     def test_a_path_or_a_host_is_text_whatever_is_in_it(self):

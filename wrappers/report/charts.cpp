@@ -213,7 +213,7 @@ std::vector<Answer> answers(const Profile& profile) {
       {"the node's rank, from its cache", "a", hits},
       {"joined a question under way", "a", joined},
       {"parent rank, or storage at a root", "a", less(profile.counter("client_asks"), hits + joined)},
-      {"asked of storage, in all", "b", profile.storage_questions()},
+      {"asked of storage by the roots", "b", profile.root_loads()},
       {"storage directly: no rank answered", "b", profile.counter("fuse_direct")},
       {"storage directly: larger than -M", "b", profile.counter("fuse_large_loads")},
   };

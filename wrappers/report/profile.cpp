@@ -134,10 +134,14 @@ std::uint64_t Profile::counter(std::string_view name) const {
   return 0;
 }
 
-std::uint64_t Profile::storage_questions() const {
+std::uint64_t Profile::root_loads() const {
   const auto loads = counter("loads_listing") + counter("loads_entry") + counter("loads_block") +
                      counter("loads_filesystem");
   return loads - std::min(loads, counter("loads_known"));  // some need no look at storage
+}
+
+std::uint64_t Profile::storage_questions() const {
+  return root_loads() + counter("fuse_direct") + counter("fuse_large_loads");
 }
 
 std::uint64_t Profile::nodes() const {

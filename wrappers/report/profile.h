@@ -72,8 +72,9 @@ struct Profile {
   std::vector<std::string> hosts;  // in the order of the launcher, each once
 
   std::uint64_t counter(std::string_view name) const;  // its sum; 0 where there is none
-  std::uint64_t storage_questions() const;
-  std::uint64_t nodes() const;  // all that were counted
+  std::uint64_t root_loads() const;                    // asked of storage through the trees
+  std::uint64_t storage_questions() const;             // and all others, as the time line counts them
+  std::uint64_t nodes() const;                         // all that were counted
 };
 
 Profile read_profile(const std::filesystem::path& job_directory);
