@@ -33,9 +33,13 @@ find_platform() {
 
 # Has the scheduler's job ended, and with it all that was in it? Not where nobody knows.
 job_is_over() {
-  local status
+  local said status
   case $platform in
-    slurm) type -P squeue >/dev/null && [[ -z $(squeue -h -j "$scheduler_job" -o %T 2>/dev/null) ]] ;;
+    slurm)
+      type -P squeue >/dev/null || return 1
+      said=$(squeue -h -j "$scheduler_job" -o %T 2>&1)
+      [[ -z $said || $said == *'Invalid job id'* ]]
+      ;;
     pbs)
       type -P qstat >/dev/null || return 1
       qstat "$scheduler_job" >/dev/null 2>&1
@@ -81,7 +85,7 @@ expand_hosts() {
 }
 
 expand_brackets() { # one name, with any number of brackets
-  local before=${1%%\[*} inside after range i first last ranges
+  local before=${1%%\[*} inside after range i first last ranges name
   [[ $1 == *\[*\]* ]] || { printf '%s\n' "$1" && return; }
   inside=${1#*\[} after=${1#*\]} inside=${inside%%\]*}
   IFS=, read -ra ranges <<<"$inside"
@@ -89,7 +93,8 @@ expand_brackets() { # one name, with any number of brackets
     [[ $range =~ ^[0-9]{1,9}(-[0-9]{1,9})?$ ]] || { printf '%s\n' "$1" && return; } # no host name: refused as such
     first=${range%-*} last=${range#*-}
     for ((i = 10#$first; i <= 10#$last; ++i)); do
-      expand_brackets "$(printf '%s%0*d%s' "$before" "${#first}" "$i" "$after")"
+      printf -v name '%s%0*d%s' "$before" "${#first}" "$i" "$after"
+      if [[ -n $after ]]; then expand_brackets "$name"; else printf '%s\n' "$name"; fi
     done
   done
 }

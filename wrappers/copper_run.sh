@@ -212,7 +212,7 @@ end_run() {
   local i point status=0
   end_named TERM launch 15            # still starting: it cleans up itself
   end_named TERM 'copper_fuse*' 5     # unmount and end
-  end_named TERM 'copper_service*' 5  # leave MPI together
+  end_named TERM 'copper_service*' 20  # leave MPI together, after they have written what the run was like
   end_named 0 '*' 1                   # then launcher and keepers end by themselves
   end_named TERM '@(mpi|srun)*' 2
   if ! end_named KILL '*' 3; then

@@ -133,6 +133,53 @@ class Platforms(MountTest):
         self.dry("launch_copper_aurora.sh", job=AURORA)
         self.assertEqual((os.listdir(self.home), runs_naming(self.top)), ([], []))
 
+    def record(self, platform, job):
+        """What a run left in its job directory, as launch would have written it."""
+        directory = os.path.join(self.home, "copper-logs", job)
+        os.makedirs(directory + "/logs", 0o700)
+        for name, text in (("run", f"job={job}\nmount={self.top}/view\nplatform={platform}\nscheduler_job={job}\n"
+                                   "setting=launcher true\n"), ("logs/node_file.txt", "x1\n")):
+            with open(os.path.join(directory, name), "w", encoding="utf-8") as file:
+                file.write(text)
+        return directory + "/run"
+
+    def test_a_job_that_is_over_is_forgotten_and_one_of_which_nothing_is_known_is_not(self):
+        for platform, asked, answer, over in (("slurm", "squeue", "echo RUNNING", False), ("slurm", "squeue", ":", True),
+                                              ("slurm", "squeue", "echo slurm_load_jobs error: Invalid job id >&2; exit 1", True),
+                                              ("slurm", "squeue", "echo Unable to contact slurm controller >&2; exit 1", False),
+                                              ("pbs", "qstat", "exit 0", False), ("pbs", "qstat", "exit 35", True),
+                                              ("pbs", "qstat", "exit 153", True), ("pbs", "qstat", "exit 2", False)):
+            with self.subTest(platform=platform, answer=answer):
+                record = self.record(platform, "4711")
+                with open(os.path.join(self.bin, asked), "w", encoding="utf-8") as file:
+                    file.write(f"#!/bin/sh\n{answer}\n")
+                os.chmod(file.name, 0o755)
+                commands = self.dry("stop_copper.sh", job={})
+                self.assertEqual((len(commands), os.path.exists(record)), (0 if over else 1, True))
+                if over:
+                    done = self.script("stop_copper.sh", job={})
+                    self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "Copper: nothing to stop\n", ""))
+                    self.assertFalse(os.path.exists(record))
+                shutil.rmtree(os.path.dirname(record))
+
+    def test_a_record_that_others_could_have_written_is_not_followed(self):
+        record = self.record("pbs", "4711")
+        self.assertEqual(len(self.dry("stop_copper.sh", job=AURORA)), 1)
+        os.chmod(record, 0o666)
+        self.assertEqual(self.dry("stop_copper.sh", job=AURORA), [])
+
+    def test_a_step_that_comes_up_after_stop_does_nothing(self):
+        job = os.path.join(self.top, "job")
+        node = [os.path.join(SOURCE, "wrappers", "copper_node.sh"), "front_end", "--job", "late", "--mount", self.top + "/view",
+                "--log-dir", self.top, "--launched-by", self.top, "--job-dir", job, "--", "/bin/touch", self.top + "/begun"]
+        for reason in ("is not here", "was stopped while it started"):
+            done = run(node)
+            self.assertEqual((done.returncode, done.stderr), (2, ""))
+            self.assertIn(f"copper: refused: {socket.gethostname().split('.')[0]}: ", done.stdout)
+            self.assertIn(reason, done.stdout)
+            os.makedirs(job, exist_ok=True)
+        self.assertFalse(os.path.exists(self.top + "/begun") or os.path.exists(self.top + "/view"))
+
     # ---- and when they are run ----
 
     def test_a_launcher_like_pals_s_starts_and_ends_a_run(self):
