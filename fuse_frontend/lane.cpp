@@ -101,9 +101,11 @@ void Lane::serve(std::size_t slot, std::size_t bytes) {
   if (const auto unclaimed = std::exchange(unclaimed_, std::nullopt)) slots_.give_back(*unclaimed);
 }
 
-Request Lane::accept(fuse_req_t request, Recording recording) {
-  return Request(request, *std::exchange(unclaimed_, std::nullopt),
-                 {slots_, inbox_, shared_.segment.header()}, std::move(recording), shared_.view.epoch());
+Request Lane::accept(fuse_req_t request, segment::FuseOperation operation, Recording recording) {
+  auto& header = shared_.segment.header();
+  auto& latencies = header.fuse_latencies[number_].operations[static_cast<std::size_t>(operation)];
+  return Request(request, *std::exchange(unclaimed_, std::nullopt), {slots_, inbox_, header, latencies},
+                 std::move(recording), shared_.view.epoch());
 }
 
 void Lane::count_request(std::uint32_t opcode) {

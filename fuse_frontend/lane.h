@@ -63,7 +63,8 @@ class Lane {
   // For whoever answers a request:
   const Shared& shared() const { return shared_; }
   Questions& questions() { return questions_; }
-  Request accept(fuse_req_t request, Recording recording = {});  // the one just read; once
+  // The one just read; once.
+  Request accept(fuse_req_t request, segment::FuseOperation operation, Recording recording = {});
   void count(segment::FuseCounter counter) { copper::count(shared_.segment.header(), counter); }
 
   // The directory of a nodeid: ESTALE where the kernel should not know it, ENOTDIR, ENAMETOOLONG.

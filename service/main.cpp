@@ -9,18 +9,22 @@
 #include <functional>
 #include <iostream>
 
+#include "service/announcement.h"
 #include "service/arena.h"
 #include "service/cache_memory.h"
 #include "service/idle.h"
 #include "service/mpi/job.h"
 #include "service/mpi/transport.h"
 #include "service/options.h"
+#include "service/outputs/outputs.h"
 #include "service/process.h"
 #include "service/report.h"
 #include "service/ring_clients.h"
 #include "service/segment/segment.h"
 #include "service/storage/mounts.h"
 #include "service/storage/storage.h"
+#include "service/turns.h"
+#include "service/watch_log.h"
 #include "tree/engine.h"
 
 namespace copper {
@@ -30,8 +34,7 @@ using namespace std::chrono_literals;
 
 constexpr auto takeover_patience = 5s;
 constexpr auto leaving_patience = 2s;
-constexpr auto slow_period = 5s;
-constexpr std::size_t slow_shown = 5;  // the oldest
+constexpr auto parting_patience = 3s;
 using Log = std::shared_ptr<spdlog::logger>;
 
 constexpr int polls_per_wake = 4;  // some MPIs need several to report one message
@@ -85,96 +88,23 @@ Segment own_segment(const ServiceOptions& options, const MpiJob& job) {
                       takeover_patience);
 }
 
-// The one line that the launcher waits for, on rank 0's standard output.
-class Announcement {
- public:
-  Announcement(const MpiJob& job, std::vector<std::string> names, Instant started,
-               std::chrono::seconds patience)
-      : names_(std::move(names)), started_(started), patience_(patience), pending_(job.rank() == 0) {}
-
-  // False where the mounts took longer than allowed: the job is to be given up.
-  bool check(const Engine& engine, Instant now) {
-    if (!pending_) return true;
-    if (engine.all_ready()) {
-      pending_ = false;
-      fmt::print("copper: ready: {} nodes in {} ms\n", names_.size(), (now - started_) / 1ms);
-      std::fflush(stdout);
-      return true;
-    }
-    if (now - started_ < patience_) return true;
-    std::vector<std::string> missing;
-    for (const auto rank : engine.not_ready()) missing.push_back(names_.at(number(rank)));
-    fmt::print("copper: not ready: {} (after {} s)\n", fmt::join(missing, ", "), patience_.count());
-    std::fflush(stdout);
-    return false;
-  }
-
-  Instant deadline() const { return pending_ ? started_ + patience_ : Instant::max(); }
-
- private:
-  std::vector<std::string> names_;
-  Instant started_;
-  std::chrono::seconds patience_;
-  bool pending_;
-};
-
-// What is not as it should be: a wait on storage, or on another rank, that lasts; the first of what nobody
-// asked for, and each rank that is found dead.
-class WatchLog {
- public:
-  explicit WatchLog(Log log) : log_(std::move(log)) {}
-
-  void look(const Node& node, Instant now) {
-    if (now < next_look_) return;
-    next_look_ = now + slow_period;
-    tell(node, Counter::answers_unasked, "answers came that nobody waited for");
-    tell(node, Counter::messages_refused, "messages came that were not their sender's to send");
-    tell(node, Counter::peers_dead, "ranks were found dead: what was asked of them is read directly");
-    for (const auto& waiting : node.waiting(now, slow_shown)) {
-      if (waiting.age < slow_period) continue;
-      log_->warn("{} has been awaited for {} s by {}, from {}", describe(waiting.key), waiting.age / 1s,
-                 waiting.waiters,
-                 waiting.in_line ? "room in the cache"
-                 : waiting.on    ? fmt::format("rank {}", number(*waiting.on))
-                                 : "storage");
-    }
-  }
-
- private:
-  // Once, with their number by then; `copper stats` has it at any time.
-  void tell(const Node& node, Counter counter, const char* what) {
-    auto& told = told_[static_cast<std::size_t>(counter)];
-    const auto count = node.counters()[counter];
-    if (!told && count > 0) log_->warn("{} {}", count, what);
-    told = told || count > 0;
-  }
-
-  Log log_;
-  Instant next_look_{};
-  std::array<bool, counter_count> told_{};
-};
-
 // Until told to leave; the process's exit status.
-int run(Engine& engine, MpiTransport& transport, Segment& segment, Announcement& announcement,
-        WatchLog watch) {
-  Idle idle(segment);
+int run(Turns& turns, const Engine& engine, Announcement& announcement, WatchLog watch) {
   while (!told_to_leave.load(std::memory_order_relaxed)) {
-    idle.before_turn();
-    auto now = monotonic_now();
-    segment.header().service_alive_ns.store(static_cast<std::uint64_t>(now.time_since_epoch().count()),
-                                            std::memory_order_relaxed);
-    std::size_t events = 0;
-    for (int poll = 0; poll < polls_per_wake; ++poll) events += engine.turn(now);
+    const auto now = turns.take();
     if (!announcement.check(engine, now)) return 1;
     watch.look(engine.node(), now);
-    if (events > 0) {
-      idle.active(now);
-    } else {
-      const auto deadline = std::min(engine.deadline().value_or(Instant::max()), announcement.deadline());
-      idle.wait(now, transport.bulk_outstanding(), deadline);
-    }
+    turns.wait(now, announcement.deadline());
   }
   return 0;
+}
+
+// The job's last census, the last files, and the others: they may need this rank until they have come as far.
+void part(Turns& turns, Engine& engine, Outputs& outputs, const MpiJob& job) {
+  outputs.told_to_leave(engine, monotonic_now());
+  for (auto now = turns.take(); !outputs.may_leave(engine, now); now = turns.take())
+    turns.wait(now, now + 1ms);
+  job.meet(parting_patience, [&] { turns.take(); });
 }
 
 void make_directory(const std::filesystem::path& path) {
@@ -190,7 +120,7 @@ Log open_rank_log(const ServiceOptions& options, const MpiJob& job) {
   return open_log(process, fmt::format("copper_service.{}.{}", job.hosts()[job.rank()], job.rank()));
 }
 
-int serve(const ServiceOptions& options, MpiJob& job, Segment& segment, Log log) {
+int serve(const ServiceOptions& options, MpiJob& job, Segment& segment, Log log, Instant process_started) {
   const auto started = monotonic_now();
   const auto names = node_names(options, job);
   log->info("rank {} of {} on {}, {} tree(s) of fan-out {}, {} for blocks, publishes {}, cache {} bytes",
@@ -204,7 +134,9 @@ int serve(const ServiceOptions& options, MpiJob& job, Segment& segment, Log log)
   Arena arena(segment);
   const Topology topology(job.size(), options.fanouts, options.trees);
   Node node(Rank{job.rank()}, topology,
-            NodeOptions{.store_bytes = options.cache_bytes, .publish = options.publish});
+            NodeOptions{.store_bytes = options.cache_bytes,
+                        .publish = options.publish,
+                        .paths_counted = paths_counted(options.outputs)});
   arena.scan([&](Key key, Bytes bytes, Tag tag) {
     const bool immutable = key.kind == Kind::block || key.block > 0;
     node.adopt(std::move(key), Outcome{std::move(bytes), tag, immutable ? Instant::max() : started});
@@ -216,13 +148,22 @@ int serve(const ServiceOptions& options, MpiJob& job, Segment& segment, Log log)
       {.freshness = options.freshness, .local = options.local, .mounts = copper_mounts(options)}, memory,
       [&segment] { segment.ring_service(); });
   RingClients clients(segment, arena, memory, node.counters());
-  Engine engine(node, transport, storage, clients, Report(segment, arena, names, started));
+  Outputs outputs(options.outputs,
+                  {.self = Rank{job.rank()},
+                   .hosts = job.hosts(),
+                   .names = names,
+                   .writes = options.writes(job.rank(), job.size())},
+                  {segment, arena, clients, storage}, process_started, monotonic_now(), log);
+  Engine engine(node, transport, storage, clients, Report(segment, arena, names, started),
+                std::bind_front(&Outputs::profile, &outputs));
   Announcement announcement(job, names, started, options.ready_patience);
+  Turns turns(engine, transport, segment, outputs);
 
-  const int status = run(engine, transport, segment, announcement, WatchLog(log));
+  const int status = run(turns, engine, announcement, WatchLog(log));
   log->info("leaving with status {}", status);
   log->flush();
   if (status != 0) job.abort(status);
+  part(turns, engine, outputs, job);
   transport.withdraw();
   job.leave(status, leaving_patience);
 }
@@ -240,6 +181,7 @@ void together(const MpiJob& job, const std::function<void()>& begin) {
 }
 
 int launch(int argc, char** argv) {
+  const auto process_started = monotonic_now();
   const auto options = parse_options(argc, argv);
   if (options.print_mpi) {
     std::cout << MpiJob::library() << '\n';
@@ -256,7 +198,7 @@ int launch(int argc, char** argv) {
            [&] { write_address_books(options.addresses, job, book, options.log_dir(0, job.size()), *log); });
   std::optional<Segment> segment;
   together(job, [&] { segment = own_segment(options, job); });
-  return serve(options, job, *segment, log);
+  return serve(options, job, *segment, log, process_started);
 }
 
 }  // namespace

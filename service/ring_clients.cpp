@@ -3,6 +3,8 @@
 
 #include <cstring>
 
+#include "service/idle.h"
+
 namespace copper {
 namespace {
 
@@ -89,17 +91,19 @@ std::optional<Event> RingClients::take(std::uint32_t lane, const PostRecord& pos
 }
 
 std::optional<Event> RingClients::take_ask(std::uint32_t lane, const PostRecord& post) {
-  if (post.client >> 32 != worker_generation_ || !waiting_.emplace(post.client, lane).second) {
+  const auto kind = static_cast<Kind>(post.key_kind);
+  if (post.client >> 32 != worker_generation_ ||
+      !waiting_.emplace(post.client, Waiting{lane, kind, monotonic_now()}).second) {
     damaged();
     return std::nullopt;
   }
   const auto path_bytes = std::min<std::size_t>(post.path_bytes, limits::path_bytes);
   Question question{Client{post.client},
-                    Key{static_cast<Kind>(post.key_kind), post.number,
-                        std::string_view(post.path.data(), path_bytes), post.version},
+                    Key{kind, post.number, std::string_view(post.path.data(), path_bytes), post.version},
                     post.have};
   if (path_bytes == post.path_bytes && valid(question.key)) return question;
   damaged();
+  waiting_.at(post.client).kind.reset();  // it is no question
   reply({.client = question.client, .outcome = {.value = Errno{EINVAL}}}, {});
   return std::nullopt;
 }
@@ -110,7 +114,8 @@ std::optional<Event> RingClients::take_control(std::uint32_t lane, const PostRec
   Control control{Client{post.client}, op, std::string_view(post.path.data(), path_bytes)};
   const bool known = op == ControlOp::status || op == ControlOp::stats ||
                      (op == ControlOp::clear && valid_path(control.path));
-  if (!known || path_bytes != post.path_bytes || !waiting_.emplace(post.client, lane).second) {
+  if (!known || path_bytes != post.path_bytes ||
+      !waiting_.emplace(post.client, Waiting{lane, {}, {}}).second) {
     damaged();
     return std::nullopt;
   }
@@ -118,8 +123,8 @@ std::optional<Event> RingClients::take_control(std::uint32_t lane, const PostRec
 }
 
 void RingClients::reply(const Reply& reply, Instant) {
-  const auto lane = settle(reply.client);
-  if (!lane) return;
+  const auto waiting = settle(reply.client);
+  if (!waiting) return;
   CompletionRecord record{};
   record.kind = CompletionKind::outcome;
   record.client = static_cast<std::uint64_t>(reply.client);
@@ -131,17 +136,21 @@ void RingClients::reply(const Reply& reply, Instant) {
   } else if (!reply.unchanged && !lease(*reply.outcome.value, record)) {
     record.error = ENOBUFS;
   }
-  complete(*lane, record);
+  complete(waiting->lane, record);
+  if (!waiting->kind) return;
+  const auto us = (monotonic_now() - waiting->taken) / std::chrono::microseconds{1};
+  const bool failed = record.error != 0 && !remembered(Errno{record.error});
+  latencies_[index(*waiting->kind)].add(static_cast<std::uint64_t>(us), record.bytes, failed);
 }
 
 void RingClients::reply_control(Client client, const std::string& text) {
-  const auto lane = settle(client);
-  if (!lane) return;
+  const auto waiting = settle(client);
+  if (!waiting) return;
   CompletionRecord record{};
   record.kind = CompletionKind::outcome;
   record.client = static_cast<std::uint64_t>(client);
   if (!lease(Bytes::copy_of(text), record)) record.error = ENOBUFS;
-  complete(*lane, record);
+  complete(waiting->lane, record);
 }
 
 void RingClients::notice(const Key& key) {
@@ -173,12 +182,12 @@ bool RingClients::mounted() const {
          static_cast<std::uint32_t>(segment::MountState::mounted);
 }
 
-std::optional<std::uint32_t> RingClients::settle(Client client) {
+std::optional<RingClients::Waiting> RingClients::settle(Client client) {
   const auto found = waiting_.find(static_cast<std::uint64_t>(client));
   if (found == waiting_.end()) return std::nullopt;
-  const auto lane = found->second;
+  const auto waiting = found->second;
   waiting_.erase(found);
-  return lane;
+  return waiting;
 }
 
 // Bytes that came while the arena was full lie on the heap: they move into it now, or the reader reads

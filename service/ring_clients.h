@@ -5,6 +5,7 @@
 // the worker's release, or with the worker.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <optional>
@@ -17,6 +18,7 @@
 #include "service/segment/ring.h"
 #include "service/segment/segment.h"
 #include "tree/ports.h"
+#include "tree/profile/latencies.h"
 
 namespace copper {
 
@@ -31,6 +33,9 @@ class RingClients final : public Clients {
   void notice(const Key& key) override;
   void clear(const Path& path, std::uint64_t number) override;
 
+  // From when a question was taken until it was answered, by kind.
+  const std::array<Latencies, kind_count>& latencies() const { return latencies_; }
+
  private:
   struct Lane {
     PostConsumer posts;
@@ -43,7 +48,12 @@ class RingClients final : public Clients {
   std::optional<Event> take_control(std::uint32_t lane, const segment::PostRecord& post);
   void tell_of_clear(const std::pair<Path, std::uint64_t>& clear);
   bool mounted() const;
-  std::optional<std::uint32_t> settle(Client client);  // the lane that waits, once
+  struct Waiting {
+    std::uint32_t lane = 0;
+    std::optional<Kind> kind;  // of a question; nothing: the user's command
+    Instant taken{};
+  };
+  std::optional<Waiting> settle(Client client);  // once
   bool lease(const Bytes& bytes, segment::CompletionRecord& record);
   void complete(std::uint32_t lane, const segment::CompletionRecord& record);
   void flush(std::uint32_t lane);
@@ -56,8 +66,9 @@ class RingClients final : public Clients {
   std::vector<Lane> lanes_;
   std::uint32_t next_lane_ = 0;
   std::uint32_t worker_generation_;
-  std::unordered_map<std::uint64_t, std::uint32_t> waiting_;  // client -> lane
-  std::deque<std::pair<Path, std::uint64_t>> clears_;         // that the front end has not acknowledged
+  std::unordered_map<std::uint64_t, Waiting> waiting_;  // by client
+  std::array<Latencies, kind_count> latencies_{};
+  std::deque<std::pair<Path, std::uint64_t>> clears_;  // that the front end has not acknowledged
 };
 
 }  // namespace copper

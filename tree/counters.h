@@ -18,6 +18,7 @@ namespace copper {
   X(child_hits,          "of them answered from this rank's cache")                            \
   X(child_joined,        "of them joined a question already on its way")                       \
   X(asks_sent,           "questions to the parent rank")                                       \
+  X(asked_again,         "questions to the parent that were sent once more")                   \
   X(answers_unchanged,   "answers from the parent without bytes: unchanged")                   \
   X(loads_listing,       "listings asked of storage")                                          \
   X(loads_entry,         "entries asked of storage")                                           \
@@ -25,16 +26,16 @@ namespace copper {
   X(loads_filesystem,    "statvfs asked of storage")                                           \
   X(read_ahead,          "blocks asked for ahead of a reader")                                 \
   X(waited_for_room,     "questions that waited until others had made room")                   \
+  X(loads_known,         "of all loads: answered or refused without asking storage"   )       \
   X(loads_unchanged,     "of all loads: renewed, storage said unchanged")                      \
   X(loads_failed,        "of all loads: errors, absent names not counted")                     \
   X(published,           "outcomes told everyone, counted at their roots")                     \
   X(publications,        "outcomes told by a root")                                            \
   X(publications_missed, "gaps in what was told: what was waited for is asked again")          \
   X(publications_left_out, "of what was told: not sent to a child that takes nothing")         \
-  X(asked_again,         "questions to the parent that were sent once more")                   \
   X(publications_held,   "of them held already")                                               \
   X(offers_taken,        "of them offers of file blocks, asked of the bulk parent")            \
-  X(offers_left,         "of them offers left: too much on its way, or no room      ")            \
+  X(offers_left,         "of them offers left: too much on its way, or no room")                  \
   X(bytes_loaded,        "bytes read from storage (listings and entries as encoded)")          \
   X(bytes_received,      "payload bytes from the parent rank")                                 \
   X(bytes_sent,          "payload bytes to child ranks")                                       \

@@ -28,12 +28,14 @@ bool arriving(const Message& message) {
 
 }  // namespace
 
-Engine::Engine(Node& node, Transport& transport, Storage& storage, Clients& clients, Reporter reporter)
+Engine::Engine(Node& node, Transport& transport, Storage& storage, Clients& clients, Reporter reporter,
+               Profiler profiler)
     : node_(node),
       transport_(transport),
       storage_(storage),
       clients_(clients),
       reporter_(std::move(reporter)),
+      profiler_(std::move(profiler)),
       readiness_(node.self(), node.topology()),
       census_taker_(node.self(), node.topology()),
       clearing_(node) {}
@@ -80,13 +82,23 @@ void Engine::on_received(Received received, Instant now) {
   };
   std::visit(Overloaded{
                  [&](ReadyRanks& ready) { believe(readiness_.on_ranks(from, ready, now, actions_)); },
-                 [&](Count& count) { believe(census_taker_.on_count(from, count, counters, now, actions_)); },
+                 [&](Count& count) {
+                   const auto mine = [&](Scope scope) { return own(scope, now); };
+                   believe(census_taker_.on_count(from, count, mine, now, actions_));
+                 },
+                 [&](Portion& portion) { believe(census_taker_.on_portion(from, portion)); },
                  [&](Counted& counted) { believe(census_taker_.on_counted(from, counted, actions_)); },
                  [&](Clear& clear) { believe(clearing_.on_clear(from, clear, now, actions_)); },
                  [&](Cleared& cleared) { believe(clearing_.on_cleared(from, cleared, actions_)); },
                  [&](auto& other) { node_.on_message(from, std::move(other), now, actions_); },
              },
              received.message);
+}
+
+template <class Gone>
+void Engine::went_away(Gone gone) {
+  std::erase_if(asked_stats_, [&](const auto& who) { return who.second && gone(*who.second); });
+  std::erase_if(asked_clear_, [&](const auto& who) { return gone(who.second); });
 }
 
 void Engine::on_event(const Event& event, Instant now) {
@@ -97,8 +109,7 @@ void Engine::on_event(const Event& event, Instant now) {
           },
           [&](const Cancel& cancel) {
             node_.on_cancel(cancel.client);
-            for (auto* asked : {&asked_stats_, &asked_clear_})
-              std::erase_if(*asked, [&](const auto& who) { return who.second == cancel.client; });
+            went_away([&](Client client) { return client == cancel.client; });
           },
           [&](const Control& control) { on_control(control, now); },
           [&](const FrontEndCleared& cleared) { clearing_.on_front_end_cleared(cleared.number, actions_); },
@@ -106,8 +117,7 @@ void Engine::on_event(const Event& event, Instant now) {
           [&](const WorkerGone& worker) {
             const auto gone = [&](Client client) { return generation(client) <= worker.generation; };
             node_.on_clients_gone(gone);
-            for (auto* asked : {&asked_stats_, &asked_clear_})
-              std::erase_if(*asked, [&](const auto& who) { return gone(who.second); });
+            went_away(gone);
           },
       },
       event);
@@ -118,7 +128,7 @@ void Engine::on_control(const Control& control, Instant now) {
     case ControlOp::status:
       return report(control.client, Status{}, now);
     case ControlOp::stats:
-      asked_stats_.emplace(census_taker_.begin(node_.counters(), now, actions_), control.client);
+      asked_stats_.emplace(begin(Scope::counters, now), control.client);
       return;
     case ControlOp::clear:
       if (const auto number = clearing_.begin(control.path, now, actions_)) {
@@ -128,6 +138,31 @@ void Engine::on_control(const Control& control, Instant now) {
       }
       return;
   }
+}
+
+Census Engine::own(Scope scope, Instant now) const {
+  Census census{node_.counters(), 1, {}};
+  if (scope != Scope::counters && profiler_) census.profile = profiler_(scope, *this, now);
+  return census;
+}
+
+std::uint64_t Engine::begin(Scope scope, Instant now) {
+  return census_taker_.begin(
+      scope, [&](Scope wanted) { return own(wanted, now); }, now, actions_);
+}
+
+std::uint64_t Engine::begin_census(Scope scope, Instant now) {
+  const auto number = begin(scope, now);
+  asked_stats_.emplace(number, std::nullopt);
+  carry_out(now);
+  return number;
+}
+
+std::optional<CensusTaker::Taken> Engine::census_taken() {
+  if (censuses_.empty()) return std::nullopt;
+  auto taken = std::move(censuses_.front());
+  censuses_.pop_front();
+  return taken;
 }
 
 void Engine::report(Client client, const Subject& subject, Instant now) {
@@ -144,10 +179,14 @@ std::size_t Engine::on_time(Instant now) {
     readiness_.on_time(now, actions_);
     ++events;
   }
+  census_taker_.on_time(now, actions_);
   for (; auto taken = census_taker_.taken(now); ++events) {
     const auto asked = asked_stats_.find(taken->number);
     if (asked == asked_stats_.end()) continue;  // it went away
-    report(asked->second, taken->census, now);
+    if (asked->second)
+      report(*asked->second, taken->census, now);
+    else
+      censuses_.push_back(std::move(*taken));
     asked_stats_.erase(asked);
   }
   if (const auto due = clearing_.deadline(); due && *due <= now) {

@@ -31,6 +31,9 @@ enum class Kind : std::uint8_t {
   filesystem = 4,  // statvfs of the file system that holds the path
 };
 
+inline constexpr std::size_t kind_count = 4;
+constexpr std::size_t index(Kind kind) { return static_cast<std::size_t>(kind) - 1; }
+
 // Values; equal keys have equal outcomes while those are fresh. `path` is absolute, without trailing slash
 // ("/" for the root itself), at most limits::path_bytes long.
 struct Key {

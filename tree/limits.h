@@ -56,10 +56,12 @@ inline constexpr std::size_t attributes_ride_along_entries = 256;
 // How long an interior rank gathers the names of ready ranks before it passes on those it has.
 inline constexpr std::chrono::milliseconds ready_gather{250};
 
-// A census is reported after this time with the ranks that were counted so far; what a rank keeps for
-// somebody else's census is forgotten after the second time.
+// A census is reported after this time with the ranks that were counted so far. Who takes part in somebody
+// else's says what it has earlier, by as much as it is nearer to the end of the tree (tree/census.h).
 inline constexpr std::chrono::seconds census_patience{2};
-inline constexpr std::chrono::seconds census_memory{5};
+
+// A part of a profile that travels up a census; however much there is, it takes more of them.
+inline constexpr std::size_t portion_bytes = header_bytes - 64;
 
 // Censuses that a rank takes part in at a time. It does not answer a further one: the asker's patience ends
 // it.
@@ -136,7 +138,6 @@ inline constexpr std::chrono::nanoseconds racy_window = std::chrono::seconds{2};
 
 static_assert(header_bytes >= path_bytes + 256, "an ask carries a whole path and its header");
 static_assert(ranks_per_message * sizeof(std::uint32_t) + 256 <= header_bytes, "a rank list fits a message");
-static_assert(census_memory > census_patience, "nobody forgets a census that is still awaited");
 static_assert(clear_look < clear_patience && clear_patience < clear_memory,
               "what is missing is heard in time");
 static_assert(payload_bytes_in_flight >= 2 * block_bytes, "a reader that spans two blocks is not throttled");

@@ -3,12 +3,12 @@
 #include <xxhash.h>
 
 #include <algorithm>
-#include <concepts>
 #include <type_traits>
 #include <utility>
 
 #include "tree/assert.h"
 #include "tree/limits.h"
+#include "tree/wire.h"
 
 namespace copper {
 namespace {
@@ -38,19 +38,14 @@ Answered answered(const Answer& answer) {
   return answer.arrival || answer.value.ok() ? Answered::bytes : Answered::error;
 }
 
-class Writer {
+class Writer : public WireWriter {
  public:
-  explicit Writer(std::vector<std::byte>& out) : out_(out) {}
+  using WireWriter::put;
+  using WireWriter::WireWriter;
 
-  template <std::integral T>
-  void put(T value) {
-    auto bits = static_cast<std::make_unsigned_t<T>>(value);
-    for (std::size_t i = 0; i < sizeof(T); ++i) out_.push_back(static_cast<std::byte>(bits >> 8 * i));
-  }
   void put(const Path& path) {
     put(static_cast<std::uint16_t>(path.size()));
-    const auto bytes = std::as_bytes(std::span(path.str()));
-    out_.insert(out_.end(), bytes.begin(), bytes.end());
+    put(std::string_view(path));
   }
   void put(const Key& key) {
     put(static_cast<std::uint8_t>(key.kind));
@@ -97,10 +92,20 @@ class Writer {
     put(static_cast<std::uint16_t>(ready.ranks.size()));
     for (const auto rank : ready.ranks) put(number(rank));
   }
-  void put(const Count& count) { put(count.census); }
+  void put(const Count& count) {
+    put(count.census);
+    put(static_cast<std::uint8_t>(count.scope));
+    put(count.hops);
+  }
+  void put(const Portion& portion) {
+    put(portion.census);
+    put(static_cast<std::uint16_t>(portion.bytes.size()));
+    put(std::span<const std::byte>(portion.bytes));
+  }
   void put(const Counted& counted) {
     put(counted.census);
     put(counted.ranks);
+    put(counted.portions);
     put(static_cast<std::uint16_t>(counter_count));
     for (const auto value : counted.counters.values()) put(value);
   }
@@ -117,39 +122,20 @@ class Writer {
     put(number(cleared.missing.value_or(Rank{})));
   }
   void put(const Ping& ping) { put(static_cast<std::uint8_t>(ping.answer)); }
-  void put(std::span<const std::byte> bytes) { out_.insert(out_.end(), bytes.begin(), bytes.end()); }
 
  private:
   void put_duration(Duration duration) {
     put(std::int64_t{duration == for_the_job ? for_the_job_on_wire : duration.count()});
   }
-
-  std::vector<std::byte>& out_;
 };
 
-// Reads what Writer wrote. Any failure sticks: ok() tells at the end whether everything was there and
-// allowed.
-class Reader {
+// Reads what Writer wrote.
+class Reader : public WireReader {
  public:
-  explicit Reader(std::span<const std::byte> bytes) : rest_(bytes) {}
+  using WireReader::get;
+  using WireReader::WireReader;
 
-  bool ok() const { return good_; }
-  bool at_end() const { return good_ && rest_.empty(); }
-  void demand(bool condition) { good_ = good_ && condition; }
-
-  template <std::integral T>
-  T get() {
-    std::make_unsigned_t<T> bits = 0;
-    const auto bytes = take(sizeof(T));
-    for (std::size_t i = 0; i < bytes.size(); ++i)
-      bits = static_cast<std::make_unsigned_t<T>>(bits | std::to_integer<std::make_unsigned_t<T>>(bytes[i])
-                                                             << 8 * i);
-    return static_cast<T>(bits);
-  }
-  void get(Path& path) {
-    const auto text = take(get<std::uint16_t>());
-    path = std::string_view(reinterpret_cast<const char*>(text.data()), text.size());
-  }
+  void get(Path& path) { path = take_text(get<std::uint16_t>()); }
   void get(Key& key) {
     key.kind = static_cast<Kind>(get<std::uint8_t>());
     key.block = get<std::uint32_t>();
@@ -190,13 +176,26 @@ class Reader {
   void get(Expire& expire) { get(expire.key); }
   void get(ReadyRanks& ready) {
     const auto size = get<std::uint16_t>();
-    demand(size >= 1 && size <= limits::ranks_per_message && rest_.size() == size * sizeof(std::uint32_t));
+    demand(size >= 1 && size <= limits::ranks_per_message && left() == size * sizeof(std::uint32_t));
     for (std::size_t n = 0; ok() && n < size; ++n) ready.ranks.push_back(Rank{get<std::uint32_t>()});
   }
-  void get(Count& count) { get(count.census); }
+  void get(Count& count) {
+    get(count.census);
+    count.scope = static_cast<Scope>(get<std::uint8_t>());
+    count.hops = get<std::uint32_t>();
+    demand(count.scope <= Scope::last);
+  }
+  void get(Portion& portion) {
+    get(portion.census);
+    const auto size = get<std::uint16_t>();
+    demand(size <= limits::portion_bytes);
+    const auto bytes = take(size);
+    portion.bytes.assign(bytes.begin(), bytes.end());
+  }
   void get(Counted& counted) {
     get(counted.census);
     counted.ranks = get<std::uint32_t>();
+    counted.portions = get<std::uint32_t>();
     demand(get<std::uint16_t>() == counter_count);
     for (auto& value : counted.counters.values()) value = get<std::uint64_t>();
   }
@@ -234,16 +233,6 @@ class Reader {
     if (is_error) message.value = Errno{error};
     if (is_bytes) message.value = Bytes{};
   }
-  std::span<const std::byte> take(std::size_t size) {
-    demand(size <= rest_.size());
-    if (!good_) return {};
-    const auto taken = rest_.first(size);
-    rest_ = rest_.subspan(size);
-    return taken;
-  }
-
-  std::span<const std::byte> rest_;
-  bool good_ = true;
 };
 
 template <std::size_t I = 0>

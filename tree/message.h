@@ -79,15 +79,25 @@ struct JobRequest {
   friend auto operator<=>(const JobRequest&, const JobRequest&) = default;
 };
 
-// To a neighbour in the first tree: count yourselves, you and everyone beyond you. Back from it: the sums.
+// To a neighbour in the first tree, `hops` away from who asks: count yourselves, you and everyone beyond you.
+// Back from it, behind the portions of the sum's profile (tree/profile), where one is asked for: the sums.
 // See tree/census.h.
+// Each with those before; `last`: a profile, and the job asks for no other.
+enum class Scope : std::uint8_t { counters = 0, timings = 1, profile = 2, last = 3 };
 struct Count {
   JobRequest census;
+  Scope scope = Scope::counters;
+  std::uint32_t hops = 1;
+};
+struct Portion {
+  JobRequest census;
+  std::vector<std::byte> bytes;  // at most limits::portion_bytes
 };
 struct Counted {
   JobRequest census;
   std::uint32_t ranks = 0;
   Counters counters;
+  std::uint32_t portions = 0;  // that have been sent before
 };
 
 // child -> parent: everything held at or below `path` is to be forgotten; from the root on, parent -> child:
@@ -110,7 +120,8 @@ struct Ping {
   bool answer = false;
 };
 
-using Message = std::variant<Ask, Answer, Publish, Expire, ReadyRanks, Count, Counted, Clear, Cleared, Ping>;
+using Message =
+    std::variant<Ask, Answer, Publish, Expire, ReadyRanks, Count, Portion, Counted, Clear, Cleared, Ping>;
 
 // Which tree a message belongs to: its own or its key's; the first one where it has neither.
 Tree tree_of(const Message& message, const Topology& topology);
@@ -122,7 +133,7 @@ struct Header {
   std::span<const std::byte> inlined;  // the payload, where it came along; refers to what was decoded
 };
 
-inline constexpr std::uint8_t wire_version = 3;
+inline constexpr std::uint8_t wire_version = 4;
 
 // The bytes of the message, a payload of at most limits::inline_bytes included, in `out` (cleared first).
 void encode(const Message& message, std::uint32_t stream, std::vector<std::byte>& out);

@@ -42,7 +42,8 @@ Node::Node(Rank self, const Topology& topology, const NodeOptions& options)
       sharing_(options.publish),
       blocks_max_(
           std::max(options.store_bytes / limits::under_way_part / limits::block_bytes / topology.trees(),
-                   limits::under_way_min)) {
+                   limits::under_way_min)),
+      paths_(options.paths_counted) {
   ensure(topology.contains(self), "a node is one of the ranks");
   for (std::uint32_t t = 0; t < topology.trees(); ++t)
     places_.push_back({.parent = topology.parent(self, Tree{t}, Shape::control),
@@ -56,6 +57,7 @@ Node::Node(Rank self, const Topology& topology, const NodeOptions& options)
 
 void Node::on_ask(Client client, Key key, Tag have, Instant now, Actions& out) {
   counters_.add(Counter::client_asks);
+  paths_.add(key, {.asks = 1});
   on_cancel(client);
   ask({client, have}, key, now, out);
   if (key.kind == Kind::block) read_ahead(key, now, out);
@@ -71,6 +73,8 @@ void Node::ask(const Waiter& waiter, const Key& key, Instant now, Actions& out) 
   if (ready != nullptr && waiter.hears(ready->published)) return;
   if (ready != nullptr && ready->outcome.fresh(now)) {
     counters_.add(is_client ? Counter::client_hits : Counter::child_hits);
+    if (is_client) paths_.add(key, {.hits = 1});
+    ++ready->hits;
     store_.touch(key);
     const auto answered = ready->askers.only();
     note_asker(waiter, key, ready->askers, false);
@@ -140,6 +144,7 @@ void Node::enquire(const Key& key, Pending& pending, Shape shape, Instant now, A
   pending.on = shape == Shape::bulk ? place.bulk_parent : place.parent;
   if (!pending.on) {
     counters_.add(load_counter(key.kind));
+    paths_.add(key, {.loads = 1});
     Load load{key, {}};
     if (pending.previous) load.previous = *pending.previous->value;
     out.push_back(std::move(load));
@@ -174,6 +179,7 @@ void Node::end_question(const Key& key, Pending& pending) {
 void Node::answer(const Waiter& waiter, const Key& key, const Outcome& outcome, Instant now, Actions& out) {
   const bool unchanged = outcome.value.ok() && waiter.have != 0 && waiter.have == outcome.tag;
   if (const auto* client = std::get_if<Client>(&waiter.asker)) {
+    if (!outcome.value.ok() && outcome.value.error() == Errno{ENOENT}) paths_.add(key, {.absent = 1});
     out.push_back(Reply{*client, unchanged, outcome});
     return;
   }
@@ -202,11 +208,14 @@ void Node::pass_on(const Waiter& waiter, const Key& key, const Arriving& arrivin
 // pending -> ready, or absent; everyone who waits is answered, or told with all others.
 void Node::settle(const Key& key, Outcome outcome, bool suspect, bool renewed, Instant now, Actions& out) {
   Pending ended = store_.end(key);
+  const bool of_a_parent = ended.asked != Instant{};
+  if (of_a_parent && !first_answer_ && (outcome.value.ok() || remembered(outcome.value.error())))
+    first_answer_ = FirstAnswer{key.kind, now};
   const bool keep = worth_keeping(outcome, now);
   const bool publishing = keep && outcome.fresh(now) && at_root(key) && !place_of(key).children.empty() &&
                           sharing_.worth_publishing(ended.askers);
   if (keep) {
-    const Ready ready{outcome, suspect, ended.askers, ended.published, ended.given, ended.known};
+    const Ready ready{outcome, suspect, ended.askers, ended.published, ended.given, ended.known, 0, now};
     counters_.add(Counter::evictions, store_.keep(key, ready));
   }
   auto* ready = store_.ready(key);  // null where it is not worth keeping, or too large
@@ -310,6 +319,7 @@ void Node::on_loaded(Loaded loaded, Instant now, Actions& out) {
   auto* pending = store_.pending(loaded.key);
   ensure(pending != nullptr && at_root(loaded.key), "storage answers what this root asked");
   end_question(loaded.key, *pending);
+  if (!loaded.looked) counters_.add(Counter::loads_known);
 
   Outcome outcome{std::move(loaded.value), loaded.tag, after(now, loaded.fresh_for)};
   if (loaded.unchanged) {
@@ -320,6 +330,7 @@ void Node::on_loaded(Loaded loaded, Instant now, Actions& out) {
   } else if (outcome.value.ok()) {
     ensure(outcome.tag != 0, "bytes have a tag");
     counters_.add(Counter::bytes_loaded, outcome.value->size());
+    paths_.add(loaded.key, {.bytes = outcome.value->size()});
   } else if (!remembered(outcome.value.error())) {
     counters_.add(Counter::loads_failed);
   }

@@ -57,6 +57,7 @@
 #include "tree/liveness.h"
 #include "tree/message.h"
 #include "tree/outcome.h"
+#include "tree/profile/path_counts.h"
 #include "tree/sharing.h"
 #include "tree/store.h"
 #include "tree/topology.h"
@@ -66,6 +67,7 @@ namespace copper {
 struct NodeOptions {
   std::size_t store_bytes = std::size_t{256} << 20;
   PublishPolicy publish = PublishPolicy::automatic;
+  std::size_t paths_counted = 0;  // tree/profile/path_counts.h
 };
 
 // The outcome of a question that the tree cannot carry: a rank on its way is dead, or damages what it sends.
@@ -79,6 +81,7 @@ struct Loaded {
   Result<Bytes> value = Errno{EIO};
   Tag tag = 0;
   Duration fresh_for{};
+  bool looked = true;  // storage was asked; not where the port knew the answer (a node-local tree)
 };
 
 // What the node's own front end is told.
@@ -165,6 +168,13 @@ class Node {
   const Store& store() const { return store_; }
   const Counters& counters() const { return counters_; }
   Counters& counters() { return counters_; }
+  const PathCounts& paths() const { return paths_; }
+  // The first question that a parent has answered, with an outcome; not where this is a root of all.
+  struct FirstAnswer {
+    Kind kind{};
+    Instant when{};
+  };
+  const std::optional<FirstAnswer>& first_answer() const { return first_answer_; }
 
  private:
   // This rank in one tree.
@@ -224,6 +234,8 @@ class Node {
   std::deque<Key> line_;               // offers that wait, those that have been taken out of turn included
   std::unordered_map<Key, std::uint64_t, KeyHash> offered_;  // those that wait, with the publication's number
   Counters counters_;
+  PathCounts paths_;
+  std::optional<FirstAnswer> first_answer_;
   std::unordered_map<Key, Instant, KeyHash> gone_;  // at a root: versions expired for ESTALE, and when
 };
 

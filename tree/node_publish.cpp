@@ -145,9 +145,10 @@ void Node::on_told(const Publish& publish, Instant now, Actions& out) {
     store_.forget(key);
   }
   if (renewed || !worth_keeping(outcome, now)) return;
-  counters_.add(
-      Counter::evictions,
-      store_.keep(key, Ready{.outcome = std::move(outcome), .askers = {}, .published = publish.number}));
+  counters_.add(Counter::evictions, store_.keep(key, Ready{.outcome = std::move(outcome),
+                                                           .askers = {},
+                                                           .published = publish.number,
+                                                           .since = now}));
 }
 
 // What nobody here has asked for drives nothing out that somebody may ask for. (Else, where a cache is too

@@ -96,7 +96,9 @@ struct Ready {
   Askers askers;         // at a root, since the outcome was asked for
   std::uint64_t published = 0;  // number of the key's last publication, 0: none
   Given given{};
-  bool known = false;  // it was ready before
+  bool known = false;      // it was ready before
+  std::uint64_t hits = 0;  // since then
+  Instant since{};         // it was answered
 };
 
 class Store {

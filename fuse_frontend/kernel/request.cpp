@@ -4,6 +4,7 @@
 #include <thread>
 #include <utility>
 
+#include "fuse_frontend/clock.h"
 #include "fuse_frontend/count.h"
 #include "fuse_frontend/rank/questions.h"
 
@@ -16,6 +17,15 @@ struct Request::Debt : std::enable_shared_from_this<Debt> {
   Debt(fuse_req_t raw, std::size_t number, const Place& at, Recording recorded, Epoch epoch)
       : request(raw), slot(number), place(at), began(epoch), recording(std::move(recorded)) {}
 
+  // What is counted of it: once, by the one who replies.
+  void replied(std::size_t bytes, bool failed) {
+    const auto us = (clock_now() - read) / std::chrono::microseconds{1};
+    time(place.latencies, static_cast<std::uint64_t>(us), bytes, failed);
+    if (failed) count(place.header, segment::FuseCounter::fuse_errors);
+    if (bytes > 0) count(place.header, segment::FuseCounter::fuse_bytes, bytes);
+  }
+
+  const Instant read = clock_now();
   const fuse_req_t request;
   const std::size_t slot;
   const Place place;
@@ -38,12 +48,13 @@ Request::~Request() {
   debt_->place.slots.give_back(debt_->slot);
 }
 
-bool Request::pay(const std::function<int(fuse_req_t)>& reply) {
+bool Request::pay(const std::function<int(fuse_req_t)>& reply, std::size_t bytes, bool failed) {
   auto& debt = *debt_;
   if (debt.paid.exchange(true, std::memory_order_acq_rel)) return false;
   if (debt.interruptible) fuse_req_interrupt_func(debt.request, nullptr, nullptr);
   const bool taken = reply(debt.request) == 0;
   debt.place.slots.answered(debt.slot);
+  debt.replied(bytes, failed);
   return taken;
 }
 
@@ -80,14 +91,14 @@ void Request::on_interrupt(fuse_req_t request, void* data) {
   if (debt.paid.exchange(true, std::memory_order_acq_rel)) return;
   fuse_reply_err(request, EINTR);
   debt.place.slots.answered(debt.slot);
+  debt.replied(0, true);
   debt.place.inbox.leave([held] {
     if (held->waits_for != nullptr) held->waits_for->interrupted();
   });
 }
 
 bool Request::error(Errno error) {
-  count(debt_->place.header, segment::FuseCounter::fuse_errors);
-  return pay([&](fuse_req_t request) { return fuse_reply_err(request, number(error)); });
+  return pay([&](fuse_req_t request) { return fuse_reply_err(request, number(error)); }, 0, true);
 }
 
 bool Request::entry(const fuse_entry_param& entry) {
@@ -105,10 +116,10 @@ bool Request::link(const std::string& target) {
 bool Request::bytes(std::span<const iovec> pieces) {
   std::size_t sum = 0;
   for (const auto& piece : pieces) sum += piece.iov_len;
-  count(debt_->place.header, segment::FuseCounter::fuse_bytes, sum);
-  return pay([&](fuse_req_t request) {
+  const auto reply = [&](fuse_req_t request) {
     return fuse_reply_iov(request, pieces.data(), static_cast<int>(pieces.size()));
-  });
+  };
+  return pay(reply, sum);
 }
 
 bool Request::filesystem(const struct statvfs& filesystem) {

@@ -32,8 +32,10 @@ class Request {
   struct Place {  // all outlive the request
     Slots& slots;
     Inbox& inbox;
-    segment::Header& header;  // for the counters
+    segment::Header& header;              // for the counters
+    segment::SharedLatencies& latencies;  // of its operation, on its lane
   };
+  // Read just now.
   Request(fuse_req_t request, std::size_t slot, const Place& place, Recording recording, Epoch began);
   Request(Request&&) noexcept = default;
   Request& operator=(Request&&) = delete;
@@ -60,7 +62,7 @@ class Request {
   bool waits_for(Asked& asked);
   void waits_no_more();
 
-  bool pay(const std::function<int(fuse_req_t)>& reply);
+  bool pay(const std::function<int(fuse_req_t)>& reply, std::size_t bytes = 0, bool failed = false);
   static void on_interrupt(fuse_req_t request, void* debt);
 
   std::shared_ptr<Debt> debt_;

@@ -16,6 +16,8 @@
 namespace copper {
 namespace {
 
+using segment::FuseOperation;
+
 Lane& here(fuse_req_t request) { return static_cast<Lanes*>(fuse_req_userdata(request))->here(); }
 
 // The request's place in the recording, where there is a recorder. `name`: of a lookup.
@@ -47,7 +49,8 @@ void init(void*, fuse_conn_info* connection) {
 
 void on_lookup(fuse_req_t request, fuse_ino_t parent, const char* name) {
   auto& lane = here(request);
-  lookup(lane, lane.accept(request, recording(lane, TraceOp::lookup, parent, name)), parent, name);
+  lookup(lane, lane.accept(request, FuseOperation::lookup, recording(lane, TraceOp::lookup, parent, name)),
+         parent, name);
 }
 
 void on_forget(fuse_req_t request, fuse_ino_t id, std::uint64_t lookups) {
@@ -63,12 +66,12 @@ void on_forget_multi(fuse_req_t request, std::size_t count, fuse_forget_data* fo
 
 void on_getattr(fuse_req_t request, fuse_ino_t id, fuse_file_info*) {
   auto& lane = here(request);
-  getattr(lane, lane.accept(request, recording(lane, TraceOp::getattr, id)), id);
+  getattr(lane, lane.accept(request, FuseOperation::getattr, recording(lane, TraceOp::getattr, id)), id);
 }
 
 void on_readlink(fuse_req_t request, fuse_ino_t id) {
   auto& lane = here(request);
-  readlink(lane, lane.accept(request, recording(lane, TraceOp::readlink, id)), id);
+  readlink(lane, lane.accept(request, FuseOperation::readlink, recording(lane, TraceOp::readlink, id)), id);
 }
 
 // The kernel asks once, and then opens without us, with its caches kept.
@@ -76,20 +79,22 @@ void on_open(fuse_req_t request, fuse_ino_t, fuse_file_info*) { fuse_reply_err(r
 
 void on_read(fuse_req_t request, fuse_ino_t id, std::size_t size, off_t offset, fuse_file_info*) {
   auto& lane = here(request);
-  read(lane, lane.accept(request, recording_of_read(lane, id, size, offset)), id, size, offset);
+  read(lane, lane.accept(request, FuseOperation::read, recording_of_read(lane, id, size, offset)), id, size,
+       offset);
 }
 
 template <bool plus>
 void on_readdir(fuse_req_t request, fuse_ino_t id, std::size_t size, off_t offset, fuse_file_info*) {
   auto& lane = here(request);
   auto recorded = recording(lane, TraceOp::readdir, id, nullptr, static_cast<std::uint64_t>(offset));
-  readdir(lane, lane.accept(request, std::move(recorded)), id, std::min(size, limits::block_bytes), offset,
-          plus);
+  constexpr auto operation = plus ? FuseOperation::readdirplus : FuseOperation::readdir;
+  readdir(lane, lane.accept(request, operation, std::move(recorded)), id, std::min(size, limits::block_bytes),
+          offset, plus);
 }
 
 void on_statfs(fuse_req_t request, fuse_ino_t id) {
   auto& lane = here(request);
-  statfs(lane, lane.accept(request, recording(lane, TraceOp::statfs, id)), id);
+  statfs(lane, lane.accept(request, FuseOperation::statfs, recording(lane, TraceOp::statfs, id)), id);
 }
 
 void on_ioctl(fuse_req_t request, fuse_ino_t id, unsigned command, void*, fuse_file_info*, unsigned flags,
@@ -104,7 +109,7 @@ void on_ioctl(fuse_req_t request, fuse_ino_t id, unsigned command, void*, fuse_f
     return;
   }
   std::memcpy(&exchange, in, sizeof exchange);
-  control_ioctl(lane, lane.accept(request), exchange);
+  control_ioctl(lane, lane.accept(request, FuseOperation::ioctl), exchange);
 }
 
 constexpr fuse_lowlevel_ops make_table() {

@@ -108,15 +108,21 @@ bool MpiJob::all(bool mine) const {
   return out != 0;
 }
 
-void MpiJob::leave(int status, std::chrono::seconds patience) const {
+bool MpiJob::meet(std::chrono::seconds patience, const std::function<void()>& meanwhile) const {
   MPI_Request barrier = MPI_REQUEST_NULL;
-  int done = MPI_Ibarrier(MPI_COMM_WORLD, &barrier) == MPI_SUCCESS ? 0 : 1;
+  if (MPI_Ibarrier(MPI_COMM_WORLD, &barrier) != MPI_SUCCESS) return false;
+  int done = 0;
   const auto deadline = std::chrono::steady_clock::now() + patience;
-  while (done == 0 && std::chrono::steady_clock::now() < deadline) {
-    if (MPI_Test(&barrier, &done, MPI_STATUS_IGNORE) != MPI_SUCCESS) break;
-    if (done == 0) std::this_thread::sleep_for(std::chrono::microseconds{200});
+  while (MPI_Test(&barrier, &done, MPI_STATUS_IGNORE) == MPI_SUCCESS && done == 0) {
+    if (std::chrono::steady_clock::now() >= deadline) return false;
+    meanwhile();
+    std::this_thread::sleep_for(std::chrono::microseconds{200});
   }
-  if (done == 0) ::_exit(status);  // somebody is gone already: finalizing would wait for it
+  return done != 0;
+}
+
+void MpiJob::leave(int status, std::chrono::seconds patience) const {
+  if (!meet(patience, [] {})) ::_exit(status);  // somebody is gone already: finalizing would wait for it
   // What comes after the barrier is the library's own clean-up; that it hangs is no failure of the job.
   std::signal(SIGALRM, exit_now);
   ::alarm(static_cast<unsigned>(patience.count()));

@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -38,6 +39,10 @@ class MpiJob {
   std::uint32_t size() const { return size_; }
   const std::vector<std::string>& hosts() const { return hosts_; }  // by rank
   const MpiRanks& ranks() const { return *ranks_; }
+
+  // True when all ranks have called it, false where some have not within `patience`. Meanwhile it does what
+  // it is given, again and again: others may need this rank until they come.
+  bool meet(std::chrono::seconds patience, const std::function<void()>& meanwhile) const;
 
   // The end of the process. leave(): after a barrier of our own, MPI_Finalize under an alarm, since
   // finalizing hangs in some libraries (docs/architecture.md); each bounded by `patience`. abort(): at once,

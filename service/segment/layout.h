@@ -17,11 +17,12 @@
 #include "service/storage/attributes.h"
 #include "tree/key.h"
 #include "tree/limits.h"
+#include "tree/profile/latencies.h"
 
 namespace copper::segment {
 
 inline constexpr std::uint64_t magic = 0x31'52'45'50'50'4f'43'2eULL;  // ".COPPER1"
-inline constexpr std::uint32_t layout_version = 2;
+inline constexpr std::uint32_t layout_version = 3;
 
 inline constexpr std::uint32_t lanes_max = 8;         // front-end threads, one ring pair each
 inline constexpr std::uint32_t posts_per_lane = 256;  // full: the front end keeps the rest in its own queue
@@ -58,6 +59,31 @@ enum class FuseCounter : std::size_t {
 };
 inline constexpr std::size_t fuse_counter_count = static_cast<std::size_t>(FuseCounter::count);
 
+// What it times: from when a request has been read until it has been replied to. A block of these for each
+// front-end thread, so that no two write the same cache line.
+// clang-format off
+#define COPPER_FUSE_OPERATIONS(X) \
+  X(lookup) X(getattr) X(readlink) X(read) X(readdir) X(readdirplus) X(statfs) X(ioctl)
+// clang-format on
+enum class FuseOperation : std::size_t {
+#define COPPER_FUSE_OPERATION_NAME(name) name,
+  COPPER_FUSE_OPERATIONS(COPPER_FUSE_OPERATION_NAME)
+#undef COPPER_FUSE_OPERATION_NAME
+      count
+};
+inline constexpr std::size_t fuse_operation_count = static_cast<std::size_t>(FuseOperation::count);
+
+struct SharedLatencies {  // see Latencies
+  AtomicU64 errors;
+  AtomicU64 bytes;
+  AtomicU64 total_us;
+  AtomicU64 max_us;
+  std::array<AtomicU64, Latencies::buckets> took;
+};
+struct LaneLatencies {
+  alignas(64) std::array<SharedLatencies, fuse_operation_count> operations;
+};
+
 struct Header {
   AtomicU64 magic;  // stored last when the segment is made
   std::uint32_t layout_version;
@@ -84,6 +110,8 @@ struct Header {
   AtomicU64 inode_bytes_committed;  // of the inode region, from its start
   AtomicU64 inode_generation;       // the last generation given to an inode
   std::array<AtomicU64, fuse_counter_count> fuse_counters;
+
+  std::array<LaneLatencies, lanes_max> fuse_latencies;
 
   alignas(64) AtomicU64 arena_bytes_committed;  // of the arena region, from its start
 };

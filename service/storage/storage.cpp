@@ -17,7 +17,7 @@ struct PosixStorage::Shared {
 
   Source source;
   std::mutex mutex;  // guards what follows
-  std::deque<std::pair<Number, Found>> found;
+  std::deque<Answer> found;
   std::unordered_set<Number> begun;  // a reader may be writing into their rooms
   bool closed = false;
   std::mutex wake_mutex;  // guards `wake`, which is empty after the end
@@ -30,15 +30,17 @@ struct PosixStorage::Shared {
       if (closed) return;
       begun.insert(number);
     }
-    put(number, source.read(key, previous, room));
+    const auto began = std::chrono::steady_clock::now();
+    auto answer = source.read(key, previous, room);
+    put({number, std::move(answer), std::chrono::steady_clock::now() - began});
   }
 
-  void put(Number number, Found answer) {
+  void put(Answer answer) {
     {
       const std::lock_guard lock(mutex);
       if (closed) return;
-      begun.erase(number);
-      found.emplace_back(number, std::move(answer));
+      begun.erase(answer.number);
+      found.push_back(std::move(answer));
     }
     const std::lock_guard lock(wake_mutex);
     if (wake) wake();
@@ -96,29 +98,30 @@ void PosixStorage::begin(Load load, Buffer room, std::optional<Found> answer) {
   if (load.previous) previous = load.previous->span();
   const auto view = room.span();
   under_way_.emplace(number, UnderWay{load.key, std::move(load.previous), std::move(room)});
-  if (answer) return shared_->put(number, std::move(*answer));
+  if (answer) return shared_->put({number, std::move(*answer)});
   const bool posted =
       shared_->source.pool().post([shared = shared_, number, key = std::move(load.key), previous, view] {
         shared->read(number, key, previous, view);
       });
-  if (!posted) shared_->put(number, Found{.bytes = Errno{EAGAIN}});
+  if (!posted) shared_->put({number, Found{.bytes = Errno{EAGAIN}}});
 }
 
 std::optional<Loaded> PosixStorage::loaded() {
   begin_waiting();
-  std::pair<Number, Found> next;
+  Answer next;
   {
     const std::lock_guard lock(shared_->mutex);
     if (shared_->found.empty()) return std::nullopt;
     next = std::move(shared_->found.front());
     shared_->found.pop_front();
   }
-  auto& [number, found] = next;
+  auto& [number, found, took] = next;
   UnderWay under_way = std::move(under_way_.extract(number).mapped());
   Loaded loaded{.key = std::move(under_way.key),
                 .unchanged = found.unchanged,
                 .tag = found.tag,
-                .fresh_for = found.fresh_for};
+                .fresh_for = found.fresh_for,
+                .looked = took.has_value()};
   if (!found.bytes) {
     loaded.value = found.bytes.error();
   } else if (found.unchanged) {
@@ -131,6 +134,12 @@ std::optional<Loaded> PosixStorage::loaded() {
       loaded.tag = 0;
       loaded.fresh_for = Duration::zero();
     }
+  }
+  if (took) {
+    const bool failed = !loaded.value && !remembered(loaded.value.error());
+    const auto bytes = loaded.value && !loaded.unchanged ? loaded.value->size() : 0;
+    latencies_[index(loaded.key.kind)].add(static_cast<std::uint64_t>(*took / std::chrono::microseconds{1}),
+                                           bytes, failed);
   }
   return loaded;
 }

@@ -20,6 +20,7 @@
 // limits::racy_window: that long. Other errors: none.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <deque>
@@ -31,6 +32,7 @@
 
 #include "service/storage/source.h"
 #include "tree/ports.h"
+#include "tree/profile/latencies.h"
 
 namespace copper {
 
@@ -49,6 +51,9 @@ class PosixStorage final : public Storage {
   void load(Load load) override;
   std::optional<Loaded> loaded() override;
 
+  // How long storage took over what it was asked, by kind: the time of a reader, without the line for one.
+  const std::array<Latencies, kind_count>& latencies() const { return latencies_; }
+
  private:
   enum class Number : std::uint64_t {};
   // Stays with the caller's thread: memory is given back there. The reader has views of it.
@@ -56,6 +61,11 @@ class PosixStorage final : public Storage {
     Key key;
     std::optional<Bytes> previous;
     Buffer room;
+  };
+  struct Answer {
+    Number number{};
+    Found found;
+    std::optional<Duration> took{};  // nothing: storage was not asked
   };
   struct Shared;
   // A block that found no room: others are in use, and let go of theirs.
@@ -73,6 +83,7 @@ class PosixStorage final : public Storage {
   std::unordered_map<Number, UnderWay> under_way_;
   std::deque<Waiting> waiting_;  // for room, in order
   Number last_{};
+  std::array<Latencies, kind_count> latencies_{};
 };
 
 }  // namespace copper

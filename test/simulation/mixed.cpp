@@ -99,6 +99,11 @@ class Mixed final : Application {
     }
     for (std::uint32_t n = 0; n < 6; ++n)
       queue.after(random_.between(0s, changes_end), [this] { clear_something(); });
+    for (std::uint32_t n = 0; n < 3; ++n)
+      queue.after(random_.between(1s, changes_end), [this] {
+        const auto rank = some_rank();
+        if (!simulation_.stopped(rank)) simulation_.take_census(rank, Scope::profile);
+      });
     for (std::uint32_t n = 0; n < faults_.stops; ++n)
       queue.after(random_.between(500ms, changes_end), [this] {
         if (random_.one_in(2)) return stop(some_rank());
@@ -340,9 +345,18 @@ class Mixed final : Application {
     source_.clear_ends(clear.path);
   }
   void on_report(Rank, Client, const Census& census) override {
+    expect_counted(census);
+    --reports_due_;
+  }
+  void on_census(Rank, const Census& census) override {
+    expect_counted(census);
+    for (std::size_t i = 0; i < counter_count; ++i)
+      expect(census.profile.counters[i].sum == census.counters.values()[i],
+             "a profile is the sum of its ranks");
+  }
+  void expect_counted(const Census& census) {
     const bool all = census.ranks == simulation_.topology().ranks();
     expect(all || faults_.stops + faults_.starved > 0, "a census counts every rank");
-    --reports_due_;
   }
 
   void check() const {

@@ -85,6 +85,8 @@ std::vector<Message> every_message() {
       ReadyRanks{{Rank{0}}},
       ReadyRanks{{Rank{5}, Rank{0xffff'ffff}}},
       Count{{Rank{3}, 1}},
+      Count{{Rank{3}, 1}, Scope::profile, 7},
+      Portion{{Rank{3}, 1}, std::vector<std::byte>(limits::portion_bytes, std::byte{7})},
       Counted{{Rank{3}, 1}, 8300, many_counters()},
       Clear{{Rank{3}, 1}, first_tree, "/"},
       Clear{{Rank{3}, ~std::uint64_t{0}}, Tree{63}, "/lus/env"},
@@ -342,7 +344,7 @@ TEST_CASE("a message belongs to its key's tree, one without a key to the first")
     CHECK(tree_of(Expire{key}, topology) == tree);
   }
   for (const Message& message :
-       {Message(ReadyRanks{}), Message(Count{}), Message(Counted{}), Message(Ping{})})
+       {Message(ReadyRanks{}), Message(Count{}), Message(Portion{}), Message(Counted{}), Message(Ping{})})
     CHECK(tree_of(message, topology) == first_tree);
 }
 

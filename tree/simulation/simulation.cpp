@@ -20,13 +20,22 @@ class Simulation::Machine final : Storage, Clients {
         self_(self),
         port_(simulation.network_.port(self)),
         node_(self, simulation.topology_, simulation.options_),
-        engine_(node_, port_, *this, *this, [this](const Subject& subject, const Engine&, Instant) {
-          subject_ = subject;
-          return std::string();
-        }) {}
+        engine_(
+            node_, port_, *this, *this,
+            [this](const Subject& subject, const Engine&, Instant) {
+              subject_ = subject;
+              return std::string();
+            },
+            [this](Scope, const Engine&, Instant) { return profile(); }) {}
 
   const Node& node() const { return node_; }
   const Engine& engine() const { return engine_; }
+  // What it has counted, once more in another form.
+  Profile profile() const {
+    Profile profile;
+    for (const auto value : node_.counters().values()) profile.counters.push_back(Spread::of(value, self_));
+    return profile;
+  }
   bool owes_nothing() const { return owed_.empty(); }
 
   // Something has happened to the front end.
@@ -34,6 +43,10 @@ class Simulation::Machine final : Storage, Clients {
     if (const auto* question = std::get_if<Question>(&event)) owe(question->client);
     if (const auto* control = std::get_if<Control>(&event)) owe(control->client);
     events_.push_back(event);
+    wake(Cause::doorbell);
+  }
+  void take_census(Scope scope) {
+    census_wanted_ = scope;
     wake(Cause::doorbell);
   }
   void wake(Cause cause) {
@@ -82,7 +95,12 @@ class Simulation::Machine final : Storage, Clients {
   void turn() {
     const auto now = simulation_.now();
     port_.begin_turn();
+    if (const auto scope = std::exchange(census_wanted_, std::nullopt)) engine_.begin_census(*scope, now);
     engine_.turn(now);
+    while (const auto taken = engine_.census_taken()) {
+      note(8, taken->census.ranks);
+      simulation_.application_.on_census(self_, taken->census);
+    }
     port_.end_turn();
     for (const auto client : cancelled_in_this_turn_)
       if (const auto owed = find(client); owed != owed_.end()) pay_off(owed);
@@ -195,6 +213,7 @@ class Simulation::Machine final : Storage, Clients {
   std::optional<Instant> wakes_at_;
   std::optional<Instant> timer_;
   bool stopped_ = false;
+  std::optional<Scope> census_wanted_;
   std::deque<Loaded> loaded_;
   std::deque<Event> events_;
   std::vector<std::pair<Client, Debt>> owed_;
@@ -230,6 +249,7 @@ void Simulation::ask(Rank rank, Client client, const Key& key, Tag have) {
 void Simulation::ask_stats(Rank rank, Client client) {
   machine(rank).happens(Control{client, ControlOp::stats});
 }
+void Simulation::take_census(Rank rank, Scope scope) { machine(rank).take_census(scope); }
 void Simulation::clear(Rank rank, Client client, const Path& path) {
   machine(rank).happens(Control{client, ControlOp::clear, path});
 }

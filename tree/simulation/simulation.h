@@ -26,6 +26,7 @@ class Application {
   virtual ~Application() = default;
   virtual void on_reply(Rank rank, const Reply& reply) = 0;
   virtual void on_report(Rank, Client, const Census&) {}
+  virtual void on_census(Rank, const Census&) {}
   virtual void on_clearance(Rank, Client, const Clearance&) {}
   virtual void on_notice(Rank, const Key&) {}
 };
@@ -45,6 +46,8 @@ class Simulation {
   // or (clear) by on_clearance.
   void ask(Rank rank, Client client, const Key& key, Tag have);
   void ask_stats(Rank rank, Client client);
+  // Of the rank's own, told by on_census.
+  void take_census(Rank rank, Scope scope);
   void clear(Rank rank, Client client, const Path& path);
   void cancel(Rank rank, Client client);
   void worker_gone(Rank rank, std::uint32_t generation);
