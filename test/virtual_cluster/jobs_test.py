@@ -74,10 +74,10 @@ class JobScripts(unittest.TestCase):
         self.assertEqual([fault for fault in counts.more_than_once() if not natively(fault[0])], [])
         return counts
 
-    def left(self, directories=("/dev/shm", "/tmp")):
+    def left(self, directories=("/dev/shm", "/tmp"), hosts=None):
         """Processes, mounts and files of any host that are neither Slurm's nor there from the start."""
         found = []
-        for host in [LOGIN, *self.cluster.hosts]:
+        for host in hosts or self.cluster.alive():
             found += [f"{host}: process {' '.join(arguments)}" for arguments in self.cluster.processes(host).values()
                       if os.path.basename(arguments[0]).split()[-1] not in OWN]
             found += [f"{host}: mount {point}" for point, kind in self.cluster.mounts(host, "/tmp")
@@ -101,7 +101,7 @@ class JobScripts(unittest.TestCase):
         return text
 
 
-class SlurmJobs(JobScripts):
+class SlurmTests(JobScripts):
     @classmethod
     def make_ready(cls):
         cls.slurm = Slurm(cls.cluster)
@@ -117,6 +117,19 @@ class SlurmJobs(JobScripts):
         self.assertEqual(state, ("COMPLETED", 0), self.output(name, job) + self.logs())
         return self.output(name, job)
 
+    def running(self, *options):
+        """A job in which Copper runs, until the file `stopped` is there."""
+        for name in ("launched", "stopped"):
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(f"{HOME}/{name}")
+        job = self.slurm.submit(f"{JOBS}/left_running.sh", *options)
+        self.assertTrue(eventually(lambda: os.path.exists(f"{HOME}/launched"), 60), self.logs())
+        self.assertEqual([self.cluster.mounts(host, self.mount) for host in self.cluster.hosts],
+                         [[(self.mount, "fuse.copper")]] * 4)
+        return job
+
+
+class SlurmJobs(SlurmTests):
     def test_the_quick_start_of_frontier_imports_on_all_nodes(self):
         said = self.completed("frontier")
         self.assertEqual(self.outputs(said, "import"), [self.below("/pip_env/numpy/__init__.py") + " 45"] * 8)
@@ -144,17 +157,6 @@ class SlurmJobs(JobScripts):
             self.assertEqual(json.load(file)["job"]["loads_block"],
                              sum(count.blocks for path, count in counts.items() if not natively(path)))
         self.nothing_left()
-
-    def running(self):
-        """A job in which Copper runs, until the file `stopped` is there."""
-        for name in ("launched", "stopped"):
-            with contextlib.suppress(FileNotFoundError):
-                os.remove(f"{HOME}/{name}")
-        job = self.slurm.submit(f"{JOBS}/left_running.sh")
-        self.assertTrue(eventually(lambda: os.path.exists(f"{HOME}/launched"), 60), self.logs())
-        self.assertEqual([self.cluster.mounts(host, self.mount) for host in self.cluster.hosts],
-                         [[(self.mount, "fuse.copper")]] * 4)
-        return job
 
     def test_stop_from_the_login_host_leaves_nothing_on_any_host(self):
         job = self.running()
