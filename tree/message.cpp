@@ -229,7 +229,8 @@ class Reader {
     const auto fresh_for = get<std::int64_t>();
     message.fresh_for = fresh_for == for_the_job_on_wire ? for_the_job : Duration{fresh_for};
     demand(message.fresh_for >= Duration::zero() && fresh_for != for_the_job.count());
-    demand(is_error ? error > 0 && error <= limits::errno_max && message.tag == 0 : error == 0 && message.tag != 0);
+    demand(is_error ? error > 0 && error <= limits::errno_max && message.tag == 0
+                    : error == 0 && message.tag != 0);
     if (is_error) message.value = Errno{error};
     if (is_bytes) message.value = Bytes{};
   }
