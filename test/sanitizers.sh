@@ -8,6 +8,8 @@ root=$(dirname -- "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")")
 cd "$root"
 (($#)) || set -- fuzz tsan
 export CCACHE_NOHASHDIR=1
+# UCX would patch functions of the C library that sanitizers have replaced.
+export UCX_MEM_MMAP_HOOK_MODE=none
 export UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
 ASAN_SYMBOLIZER_PATH=$(type -P llvm-symbolizer llvm-symbolizer-19 | head -n1) && export ASAN_SYMBOLIZER_PATH
 
