@@ -21,6 +21,7 @@ target_compile_options(copper_options INTERFACE -Wall -Wextra -Wpedantic -Wconve
 target_compile_options(copper_options INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
 target_include_directories(copper_options INTERFACE ${PROJECT_SOURCE_DIR})
 if(COPPER_SANITIZE)
-  target_compile_options(copper_options INTERFACE -fsanitize=${COPPER_SANITIZE} -fno-omit-frame-pointer)
+  target_compile_options(copper_options INTERFACE -fsanitize=${COPPER_SANITIZE} -fno-sanitize-recover=all
+                         -fno-omit-frame-pointer)
   target_link_options(copper_options INTERFACE -fsanitize=${COPPER_SANITIZE})
 endif()

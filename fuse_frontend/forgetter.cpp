@@ -67,7 +67,10 @@ void Forgetter::below(const Inode& top) {
       notifier_.drop_entry(directory.id, child.name);
       notifier_.drop_inode(child.id, child.racy ? Notifier::What::all : Notifier::What::attributes);
     }
-    for (const auto& name : absent_.take(directory.generation)) notifier_.drop_entry(directory.id, name);
+    for (const auto& told : absent_.names(directory.generation)) {
+      notifier_.drop_entry(directory.id, told.name);
+      absent_.dropped(directory.generation, told);
+    }
     notifier_.drop_entry(directory.id, nobody);
     notifier_.drop_inode(directory.id, Notifier::What::all);
   }

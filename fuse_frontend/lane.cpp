@@ -55,6 +55,7 @@ Lane::Lane(const Shared& shared, Questions::Options options)
 
 void Lane::run() {
   if (number_ == 0) questions_.post_mounted();
+  take_over();
   while (!gone_) {
     take_completions();
     inbox_.run();
@@ -69,14 +70,44 @@ void Lane::run() {
 
 // ---- requests ----
 
+// What former workers owed.
+void Lane::take_over() {
+  const auto& inherited = slots_.inherited();
+  if (!inherited.empty())
+    shared_.log->info("lane {}: {} requests of a former worker", number_, inherited.size());
+  for (const auto slot : inherited) {
+    if (slots_.deaths(slot) < Slots::deaths_max) {
+      count(FuseCounter::requests_again);
+      serve(slot);
+    } else {
+      give_up(slot);
+    }
+  }
+}
+
+// It may be what they died of.
+void Lane::give_up(std::size_t slot) {
+  fuse_in_header header;
+  std::memcpy(&header, slots_.request(slot).data(), sizeof header);
+  shared_.log->error("a request of the kernel (operation {} on inode {}) whose worker died {} times: EIO",
+                     header.opcode, header.nodeid, slots_.deaths(slot));
+  count(FuseCounter::requests_given_up);
+  const fuse_out_header reply{.len = sizeof reply, .error = -EIO, .unique = header.unique};
+  [[maybe_unused]] const auto written = ::write(shared_.device, &reply, sizeof reply);
+  slots_.give_back(slot);
+}
+
 // False where there is none, or no slot for one.
 bool Lane::read_request() {
   const auto slot = slots_.take();
   if (!slot) return false;
-  const auto bytes = slots_.bytes(*slot);
-  const auto got = ::read(shared_.device, bytes.data(), bytes.size());
+  const auto room = slots_.room(*slot);
+  const auto got = ::read(shared_.device, room.data(), room.size());
   if (got >= static_cast<ssize_t>(sizeof(fuse_in_header))) {
-    serve(*slot, static_cast<std::size_t>(got));
+    fuse_in_header header;
+    std::memcpy(&header, room.data(), sizeof header);
+    count_request(header.opcode);
+    serve(*slot);
     return true;
   }
   const int error = got < 0 ? errno : EIO;
@@ -88,14 +119,10 @@ bool Lane::read_request() {
   return false;
 }
 
-void Lane::serve(std::size_t slot, std::size_t bytes) {
-  slots_.occupied(slot, bytes);
-  const auto request = slots_.bytes(slot);
-  fuse_in_header header;
-  std::memcpy(&header, request.data(), sizeof header);
-  count_request(header.opcode);
+void Lane::serve(std::size_t slot) {
+  const auto request = slots_.request(slot);
   unclaimed_ = slot;
-  const fuse_buf buffer{.size = bytes, .flags = {}, .mem = request.data(), .fd = -1, .pos = 0};
+  const fuse_buf buffer{.size = request.size(), .flags = {}, .mem = request.data(), .fd = -1, .pos = 0};
   fuse_session_process_buf(shared_.session, &buffer);
   // What nobody accepted needs no reply, or has had it from libfuse.
   if (const auto unclaimed = std::exchange(unclaimed_, std::nullopt)) slots_.give_back(*unclaimed);
@@ -240,6 +267,12 @@ Result<View::DirectoryRef> Lane::directory(Nodeid id) {
   const auto path = shared_.inodes.path(id);
   if (!path.ok()) return path.error();
   return shared_.view.directory(*inode, *path);
+}
+
+// A count that is too high keeps an inode, one too low would lose it.
+void Lane::take_forget(std::span<const fuse_forget_data> forgets) {
+  slots_.each_once(*unclaimed_, forgets.size(),
+                   [&](std::size_t n) { forget(forgets[n].ino, forgets[n].nlookup); });
 }
 
 void Lane::forget(Nodeid id, std::uint64_t lookups) {

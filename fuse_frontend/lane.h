@@ -12,6 +12,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <unordered_map>
 #include <utility>
 
@@ -70,6 +71,7 @@ class Lane {
   // The directory of a nodeid: ESTALE where the kernel should not know it, ENOTDIR, ENAMETOOLONG.
   Result<View::DirectoryRef> directory(Nodeid id);
   void forget(Nodeid id, std::uint64_t lookups);
+  void take_forget(std::span<const fuse_forget_data> forgets);  // the request just read
   Inbox& inbox() { return inbox_; }
 
   // co_await lane.notified(d): the kernel has been told all that the notifier was given so far, or d is over.
@@ -80,8 +82,10 @@ class Lane {
   friend class Notified;
   using Wait = std::uint64_t;
 
+  void take_over();
   bool read_request();
-  void serve(std::size_t slot, std::size_t bytes);
+  void serve(std::size_t slot);
+  void give_up(std::size_t slot);
   void count_request(std::uint32_t opcode);
   void listen(bool on);
   void sleep();

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
 
@@ -24,9 +25,37 @@ bool asked_each_time(TraceOp op) { return op == TraceOp::ioctl || op == TraceOp:
 }  // namespace
 
 Recorder::Recorder(const std::filesystem::path& file, std::shared_ptr<spdlog::logger> log)
-    : log_(std::move(log)), file_(::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666)) {
+    : log_(std::move(log)),
+      file_(::open(file.c_str(), O_RDWR | O_APPEND | O_CREAT | O_TRUNC | O_CLOEXEC, 0666)) {
   const int error = file_ ? put(writer_.begin({}, {})) : errno;
   if (error != 0) throw Refusal("cannot write the recording " + file.string() + ": " + std::strerror(error));
+}
+
+// What does not read as a trace is none of a recorder's: then the recording stops.
+void Recorder::resume() {
+  const std::lock_guard lock(mutex_);
+  if (!file_) return;
+  std::string text;
+  std::array<char, 65536> piece;
+  for (ssize_t got = 0;
+       (got = ::pread(file_.get(), piece.data(), piece.size(), static_cast<off_t>(text.size()))) > 0;)
+    text.append(piece.data(), static_cast<std::size_t>(got));
+  text.resize(text.rfind('\n') + 1);  // the last line may have been cut off
+  const auto read = parse_trace(text);
+  const auto* trace = std::get_if<Trace>(&read);
+  if (trace == nullptr || ::ftruncate(file_.get(), static_cast<off_t>(text.size())) != 0) {
+    log_->error("the recording stops: {}",
+                trace == nullptr ? std::get<std::string>(read) : std::strerror(errno));
+    file_ = FileDescriptor();
+    return;
+  }
+  file_bytes_ = text.size();
+  writer_.resume(*trace);
+  for (const auto& request : trace->requests) {
+    recorded_.emplace(request.op, trace->paths[request.path], request.block);
+    for (const auto& question : request.questions)
+      asked_.emplace(question.kind, trace->paths[question.path], question.block);
+  }
 }
 
 Recording Recorder::begin(TraceOp op, std::string path, std::uint64_t from, std::uint64_t count) {
@@ -70,7 +99,8 @@ void Recorder::write(const Request& request) {
     std::vector<TraceWriter::Question> questions;
     for (const auto& question : request.questions) {
       const bool here = !read || question.key.block == n;
-      if (here && asked_.insert(question.key).second) questions.push_back(question);
+      const auto& key = question.key;
+      if (here && asked_.emplace(key.kind, key.path.str(), key.block).second) questions.push_back(question);
     }
     const bool first = recorded_.emplace(request.op, request.path, n).second;
     if (!first && !asked_each_time(request.op) && questions.empty()) continue;

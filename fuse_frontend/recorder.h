@@ -21,7 +21,6 @@
 #include <set>
 #include <string>
 #include <tuple>
-#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -39,6 +38,9 @@ class Recorder {
  public:
   // Replaces the file. Throws Refusal.
   Recorder(const std::filesystem::path& file, std::shared_ptr<spdlog::logger> log);
+
+  // In a worker whose predecessor wrote to the file: goes on where that one stopped.
+  void resume();
 
   // A request was read. Of a read: its first block and how many; of a readdir: the offset, which tells its
   // pages apart.
@@ -77,7 +79,7 @@ class Recorder {
   std::optional<Instant> quiet_since_;
   Duration thought_{};  // before requests that were left out
   std::set<std::tuple<TraceOp, std::string, std::uint64_t>> recorded_;
-  std::unordered_set<Key, KeyHash> asked_;
+  std::set<std::tuple<Kind, std::string, std::uint32_t>> asked_;
 };
 
 // A request's place in the recording; of nothing where there is no recorder. Ends with this object. One

@@ -12,12 +12,14 @@
 #include <fstream>
 #include <latch>
 #include <mutex>
+#include <optional>
 #include <stdexcept>
 #include <system_error>
 #include <thread>
 #include <vector>
 
 #include "fuse_frontend/kernel/session.h"
+#include "fuse_frontend/kernel/slots.h"
 #include "fuse_frontend/replies/operations.h"
 #include "tree/limits.h"
 
@@ -61,20 +63,33 @@ bool wait_for_request(int device) {
   return (readable.revents & POLLIN) != 0;
 }
 
-// Into a slot, like every request, so that a dead worker leaves no doubt whether the kernel has been
-// answered.
-bool initialize(Session& session, int device, segment::RequestSlot& slot) {
-  while (wait_for_request(device)) {
-    const auto got = ::read(device, slot.request.data(), slot.request.size());
-    if (got < 0 && (errno == EAGAIN || errno == EINTR || errno == ENOENT)) continue;
-    if (got < 0) return false;
-    slot.bytes = static_cast<std::uint32_t>(got);
-    slot.state.store(static_cast<std::uint32_t>(segment::SlotState::occupied), std::memory_order_release);
-    session.initialize({slot.request.data(), static_cast<std::size_t>(got)});
-    slot.state.store(static_cast<std::uint32_t>(segment::SlotState::free), std::memory_order_release);
-    return true;
+// The kernel says INIT once. It is read into a slot, like every request, and stays there: each further worker
+// takes it in from there, and whether the kernel still waits for the answer makes no difference.
+enum class Init { gone, first, further };
+Init initialize(Session& session, int device, Segment& segment) {
+  Slots slots(segment.init_slot());
+  if (!slots.inherited().empty()) {
+    session.initialize(slots.request(0));
+    return Init::further;
   }
-  return false;
+  slots.take();
+  while (wait_for_request(device)) {
+    const auto room = slots.room(0);
+    if (::read(device, room.data(), room.size()) >= 0) {
+      session.initialize(slots.request(0));
+      return Init::first;
+    }
+    if (errno != EAGAIN && errno != EINTR && errno != ENOENT) break;
+  }
+  return Init::gone;
+}
+
+// A former worker may have meant to tell the kernel of changes, and it knew what it held: whatever a
+// directory's names are taken for, the kernel now asks before it looks inside, and replies/names.h compares.
+void recheck_directories(Notifier& notifier, const Inodes& inodes) {
+  notifier.say([&notifier, directories = inodes.directories()] {
+    for (const auto id : directories) notifier.drop_inode(id, Notifier::What::attributes);
+  });
 }
 
 // The kernel reads ahead 128 KiB whatever INIT says; who may write to /sys may ask for more. Returns what is
@@ -102,17 +117,21 @@ bool serve(Segment& segment, int device, const WorkerOptions& options,
 
   Threads lanes;
   Session session(device, lanes);
-  if (!initialize(session, device, segment.slots().front())) return false;
+  const auto init = initialize(session, device, segment);
+  if (init == Init::gone) return false;
   header.read_ahead_kb.store(raise_read_ahead(options.device, *log), std::memory_order_relaxed);
   Inodes inodes(segment);
-  View view(segment.arena().size() / listings_share);
+  const auto inherited = init == Init::further ? std::optional(header.inode_generation.load()) : std::nullopt;
+  View view(segment.arena().size() / listings_share, inherited);
   const Links links(options.mount, options.local, options.map_links);
   HeldBlocks held_blocks(std::min(segment.arena().size() / held_blocks_share, held_blocks_bytes));
   LargeFiles large_files(header);
-  AbsentNames absent;
+  AbsentNames absent(segment);
   Notifier notifier(session.get(), header);
+  if (inherited) recheck_directories(notifier, inodes);
+  if (inherited && options.recorder != nullptr) options.recorder->resume();
   Forgetter forgetter(view, inodes, absent, held_blocks, notifier);
-  ControlReplies control;
+  ControlReplies control(generation);
   const Shared shared{segment,     session.get(), device,   inodes,    view,    links, held_blocks,
                       large_files, absent,        notifier, forgetter, control, log,   options.recorder};
   header.mount_state.store(static_cast<std::uint32_t>(segment::MountState::mounted),
@@ -130,6 +149,7 @@ bool serve(Segment& segment, int device, const WorkerOptions& options,
                                     .shares = segment.lanes(),
                                     .mount = options.mount,
                                     .local = options.local}});
+      header.lane_threads[number].store(static_cast<std::uint32_t>(::gettid()));
       lanes.add(pthread_self(), &lane);
       forgetter.add(lane.inbox());
       known.arrive_and_wait();

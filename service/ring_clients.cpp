@@ -47,15 +47,7 @@ RingClients::RingClients(Segment& segment, Arena& arena, Memory& room, Counters&
 }
 
 std::optional<Event> RingClients::event() {
-  const auto generation = segment_.header().worker_generation.load(std::memory_order_acquire);
-  if (generation != worker_generation_) {
-    const auto gone = std::exchange(worker_generation_, generation);
-    waiting_.clear();
-    for (auto& lane : lanes_) lane.backlog.clear();
-    arena_.end_leases(generation);
-    for (const auto& clear : clears_) tell_of_clear(clear);
-    return WorkerGone{gone};
-  }
+  if (auto gone = worker_gone()) return gone;
   if (!clears_.empty() && !mounted()) {
     const auto number = clears_.front().second;
     clears_.pop_front();
@@ -67,6 +59,10 @@ std::optional<Event> RingClients::event() {
     flush(n);
     while (const auto* front = lanes_[n].posts.front()) {
       const auto post = copy_of(*front);
+      // It may be the first of a worker that came since we looked; of a dead one nobody waits for anything.
+      if (post.generation != worker_generation_) {
+        if (auto gone = worker_gone()) return gone;
+      }
       lanes_[n].posts.pop();
       if (auto event = take(n, post)) return event;
     }
@@ -74,8 +70,19 @@ std::optional<Event> RingClients::event() {
   return std::nullopt;
 }
 
+std::optional<Event> RingClients::worker_gone() {
+  const auto generation = segment_.header().worker_generation.load(std::memory_order_acquire);
+  if (generation == worker_generation_) return std::nullopt;
+  const auto gone = std::exchange(worker_generation_, generation);
+  waiting_.clear();
+  for (auto& lane : lanes_) lane.backlog.clear();
+  arena_.end_leases(generation);
+  for (const auto& clear : clears_) tell_of_clear(clear);
+  return WorkerGone{gone};
+}
+
 std::optional<Event> RingClients::take(std::uint32_t lane, const PostRecord& post) {
-  if (post.generation != worker_generation_) return std::nullopt;  // of a dead worker: nobody waits for it
+  if (post.generation != worker_generation_) return std::nullopt;
   switch (post.kind) {
     case PostKind::ask:
       return take_ask(lane, post);

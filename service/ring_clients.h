@@ -43,6 +43,7 @@ class RingClients final : public Clients {
     std::deque<segment::CompletionRecord> backlog;  // while the ring is full
   };
 
+  std::optional<Event> worker_gone();
   std::optional<Event> take(std::uint32_t lane, const segment::PostRecord& post);
   std::optional<Event> take_ask(std::uint32_t lane, const segment::PostRecord& post);
   std::optional<Event> take_found(const segment::PostRecord& post);

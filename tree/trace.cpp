@@ -265,6 +265,11 @@ std::string TraceWriter::begin(const std::vector<std::string>& comments,
   return out;
 }
 
+void TraceWriter::resume(const Trace& trace) {
+  numbers_.clear();
+  for (const auto& path : trace.paths) numbers_.emplace(path, static_cast<std::uint32_t>(numbers_.size()));
+}
+
 std::uint32_t TraceWriter::number(string_view path, std::string& out) {
   const auto next = static_cast<std::uint32_t>(numbers_.size());
   const auto [found, added] = numbers_.emplace(path, next);

@@ -86,6 +86,9 @@ class TraceWriter {
   // What a trace begins with. Line breaks in a comment make several of it.
   std::string begin(const std::vector<std::string>& comments, const std::vector<std::string>& distinct);
 
+  // Goes on with a trace that was written before: its paths have their numbers.
+  void resume(const Trace& trace);
+
   // One request, after the paths that it is the first to name. Paths are valid_path(), keys valid(), bytes at
   // most limits::block_bytes; the block counts where it is a read.
   struct Question {

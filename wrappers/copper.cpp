@@ -1,6 +1,6 @@
-// copper: the user's command. Asks the rank of a node through its mount and prints the answer, or simulates.
-// Exit status: 0, 1 when the service does not answer or a clear is pending, 2 when refused (an option, or no
-// Copper mount); one line on stderr then.
+// copper: the user's command. Asks the rank of a node through its mount and prints the answer, simulates, or
+// reports on a job that is over. Exit status: 0, 1 when the service does not answer or a clear is pending, 2
+// when refused (an option, or no Copper mount); one line on stderr then.
 #include <CLI/CLI.hpp>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -8,6 +8,8 @@
 
 #include "wrappers/doctor.h"
 #include "wrappers/mount_control.h"
+#include "wrappers/refused.h"
+#include "wrappers/report/command.h"
 #include "wrappers/simulate/command.h"
 #include "wrappers/tables.h"
 
@@ -63,7 +65,7 @@ int run(const CommandOptions& options) {
 
 int main_of(int argc, char** argv) {
   CommandOptions options;
-  CLI::App app("Ask a running Copper, or simulate one.", "copper");
+  CLI::App app("Ask a running Copper, simulate one, or report on one.", "copper");
   app.require_subcommand(1);
   auto* status =
       app.add_subcommand("status", "This node's rank, its place in the trees, its cache, what waits");
@@ -75,6 +77,8 @@ int main_of(int argc, char** argv) {
     verb->add_option("-v,--mount", options.mount, "The node's mount directory")->required();
     verb->add_flag("--json", options.json, "The answer as the rank gives it, for programs");
   }
+  ReportOptions report_options;
+  const auto* reports = add_report(app, report_options);
   SimulateOptions simulate_options;
   const auto* simulation = add_simulate(app, simulate_options);
   const auto* checks = add_doctor(app);
@@ -86,6 +90,7 @@ int main_of(int argc, char** argv) {
   }
   if (checks->parsed()) return doctor(*checks);
   if (simulation->parsed()) return simulate(simulate_options);
+  if (reports->parsed()) return report(report_options);
   if (clears->parsed()) {
     options.op = ControlOp::clear;
     return clear(options);

@@ -35,18 +35,6 @@ load_site_variables
 clean_environment "${site_variables[@]}"
 nodes=${nodes:-1}
 
-check_launcher() {
-  case $platform in
-    slurm | pbs)
-      type -P "$(setting launcher)" >/dev/null || { echo "no $(setting launcher) was found in PATH" && return 1; }
-      local other
-      other=$(mpi_of_launcher "$(setting launcher)")
-      [[ -z $other || $other == "$mpi" ]] || { echo "$(setting launcher) is of $other, and copper_service is linked to $mpi" && return 1; }
-      ;;
-    *) find_mpiexec >/dev/null || { find_mpiexec; return 1; } ;;
-  esac
-}
-
 missing=0
 look() { # check arguments...
   local reason

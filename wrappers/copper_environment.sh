@@ -74,3 +74,23 @@ find_mpiexec() {
   fi
   return 1
 }
+
+# Whether the platform's launcher is here, and of the linked MPI: a line and 1 where it is not.
+check_launcher() {
+  local name other
+  case $platform in
+    hydra | openmpi)
+      other=$([[ $platform == hydra ]] && echo mpich || echo openmpi)
+      [[ $mpi == "$other" ]] || { echo "platform $platform starts programs of $other, and copper_service is linked to $mpi" && return 1; }
+      ;;
+  esac
+  case $platform in
+    slurm | pbs)
+      name=$(setting launcher)
+      type -P "$name" >/dev/null || { echo "no $name was found in PATH" && return 1; }
+      other=$([[ $platform == slurm ]] || mpi_of_launcher "$name")
+      [[ -z $other ]] || { echo "$name is not of PALS but of $other: --platform $([[ $other == mpich ]] && echo hydra || echo openmpi)" && return 1; }
+      ;;
+    *) name=$(find_mpiexec) || { echo "$name" && return 1; } ;;
+  esac
+}

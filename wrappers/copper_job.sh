@@ -97,19 +97,24 @@ end_hosts() {
 }
 
 # Runs the step, and notes in `ended` which hosts have answered; 1 where on one of them something could not be ended. Given up
-# when nothing was heard for so many seconds.
+# when no host was heard of for so many seconds, but for those that are at it: they have a minute.
 hear_of_ends() { # seconds
-  local said status=0 step_pid heard
+  local said status=0 begun=0 waited=0 step_pid heard
   exec {heard}< <(
     cd / && exec timeout -k 2 600 env -i "${clean[@]}" "${step[@]}" "$lib/copper_node.sh" end --job "$run_job" </dev/null 2>&1
   )
   step_pid=$!
-  while IFS= read -r -t "$1" -u "$heard" said; do
-    case $said in
-      'copper: ended '*) ended[${said#copper: ended }]=1 ;;
-      'copper: not ended '*) ended[${said#copper: not ended }]=1 status=1 ;;
-      'copper_node.sh: '*) printf '%s\n' "$said" >&2 ;;
-    esac
+  while :; do
+    if IFS= read -r -t "$1" -u "$heard" said; then
+      case $said in
+        'copper: ending '*) ((++begun)) ;;
+        'copper: ended '*) ended[${said#copper: ended }]=1 ;;
+        'copper: not ended '*) ended[${said#copper: not ended }]=1 status=1 ;;
+        'copper_node.sh: '*) printf '%s\n' "$said" >&2 ;;
+      esac
+    elif (($? <= 128 || begun <= ${#ended[@]} || (waited += $1) >= 60)); then # not for want of time; or no use to wait
+      break
+    fi
   done
   kill "$step_pid" 2>/dev/null
   exec {heard}<&-

@@ -41,6 +41,6 @@ wait # for the listener: what was said comes before how it ended
 tell "ended $name $status"
 if [[ $run_dir == *.launch && ! -p $events ]] && flock -n -x "$record"; then
   rm -rf -- "$run_dir"
-  rmdir -- "${run_dir%/*}" 2>/dev/null
+  { exec {runs}<"${run_dir%/*}" && flock -n "$runs" && rmdir -- "${run_dir%/*}"; } 2>/dev/null
 fi
 exit $status

@@ -5,7 +5,8 @@
 #                  -- PROGRAM ARGUMENTS...     claims the host (whichever of the two comes first), becomes the program
 #   copper_node.sh end --job JOB               ends both, and leaves nothing
 #
-# Speaks to the launcher by lines on standard output: "copper: refused: HOST: REASON" (exit status 2), "copper: ended HOST".
+# Speaks to the launcher by lines on standard output: "copper: refused: HOST: REASON" (exit status 2), "copper: ending
+# HOST" and "copper: ended HOST".
 # --record-dir DIR among the options has the program write its trace to DIR/HOST.trace. Never waits for the other step or
 # for another host.
 set -u
@@ -43,6 +44,7 @@ done
 (($#)) && shift
 
 if [[ $what == end ]]; then
+  printf 'copper: ending %s\n' "$host"
   [[ -e $runs ]] || { printf 'copper: ended %s\n' "$host" && exit 0; }
   claim_runs
   if read_record "$runs/$run_job" && ! end_run; then
@@ -75,6 +77,7 @@ else
   claim_run node "$mount" 1 "$name"
 fi
 mkdir -p -- "$log_dir" 2>/dev/null || refuse "cannot make the log directory $log_dir"
+[[ -O $log_dir && -O ${log_dir%/*} && ! -L ${log_dir%/*} ]] || refuse "the log directory $log_dir is not yours" # it may be in /tmp
 
 # ---- the program, with nothing of the shell that the launcher may have come through ----
 exec {runs_lock}<&- </dev/null

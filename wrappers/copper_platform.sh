@@ -85,7 +85,7 @@ expand_hosts() {
 }
 
 expand_brackets() { # one name, with any number of brackets
-  local before=${1%%\[*} inside after range i first last ranges
+  local before=${1%%\[*} inside after range i first last ranges name
   [[ $1 == *\[*\]* ]] || { printf '%s\n' "$1" && return; }
   inside=${1#*\[} after=${1#*\]} inside=${inside%%\]*}
   IFS=, read -ra ranges <<<"$inside"
@@ -93,7 +93,8 @@ expand_brackets() { # one name, with any number of brackets
     [[ $range =~ ^[0-9]{1,9}(-[0-9]{1,9})?$ ]] || { printf '%s\n' "$1" && return; } # no host name: refused as such
     first=${range%-*} last=${range#*-}
     for ((i = 10#$first; i <= 10#$last; ++i)); do
-      expand_brackets "$(printf '%s%0*d%s' "$before" "${#first}" "$i" "$after")"
+      printf -v name '%s%0*d%s' "$before" "${#first}" "$i" "$after"
+      if [[ -n $after ]]; then expand_brackets "$name"; else printf '%s\n' "$name"; fi
     done
   done
 }

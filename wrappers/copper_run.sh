@@ -80,7 +80,7 @@ claim_runs() {
   for try in 1 2 3; do
     mkdir -m 0700 -- "$runs" 2>/dev/null
     check_runs
-    exec {runs_lock}<"$runs" || continue
+    { exec {runs_lock}<"$runs"; } 2>/dev/null || continue
     flock -w 60 "$runs_lock" || refuse "another launch or stop has held $runs for 60 s"
     [[ /proc/self/fd/$runs_lock -ef $runs ]] && return  # else a stop removed it in between
     exec {runs_lock}<&-
@@ -88,9 +88,15 @@ claim_runs() {
   refuse "cannot make $runs (tried $try times)"
 }
 
-# Removed with the last run.
+# Removed with the last run, under the lock: ours if we have it, else nobody's. Who has it is about to make a run there.
 leave_runs() {
-  rmdir -- "$runs" 2>/dev/null
+  local lock
+  if [[ /proc/self/fd/${runs_lock:-none} -ef $runs ]]; then
+    rmdir -- "$runs"
+  elif { exec {lock}<"$runs"; }; then
+    flock -n "$lock" && rmdir -- "$runs"
+    exec {lock}<&-
+  fi 2>/dev/null
 }
 
 check_runs() {
@@ -212,7 +218,7 @@ end_run() {
   local i point status=0
   end_named TERM launch 15            # still starting: it cleans up itself
   end_named TERM 'copper_fuse*' 5     # unmount and end
-  end_named TERM 'copper_service*' 5  # leave MPI together
+  end_named TERM 'copper_service*' 20  # leave MPI together, after they have written what the run was like
   end_named 0 '*' 1                   # then launcher and keepers end by themselves
   end_named TERM '@(mpi|srun)*' 2
   if ! end_named KILL '*' 3; then

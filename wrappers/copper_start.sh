@@ -19,19 +19,13 @@ settle_directories() {
   done
 }
 
-# Sets mpiexec where the platform needs the linked MPI's own.
+# Sets mpiexec where the platform needs the linked MPI's own. A dry run is for any machine that has the scheduler.
 find_launcher() {
+  local reason
   [[ $platform == by_mpi ]] && platform=hydra && [[ $mpi == openmpi ]] && platform=openmpi
+  [[ -n $dry_run && $platform =~ ^(slurm|pbs)$ ]] || reason=$(check_launcher) || refuse "$reason"
   mpiexec=''
-  case $platform in
-    hydra) [[ $mpi == mpich ]] || refuse "platform hydra starts programs of mpich, and copper_service is linked to $mpi" ;;
-    openmpi) [[ $mpi == openmpi ]] || refuse "platform openmpi starts programs of openmpi, and copper_service is linked to $mpi" ;;
-    slurm | pbs)
-      [[ -n $dry_run ]] || type -P "$(setting launcher)" >/dev/null || refuse "no $(setting launcher) was found in PATH"
-      return
-      ;;
-  esac
-  mpiexec=$(find_mpiexec) || refuse "$mpiexec"
+  [[ $platform =~ ^(slurm|pbs)$ ]] || mpiexec=$(find_mpiexec)
   [[ $platform != local ]] || nodes=${nodes:-1}
 }
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the Debian or Ubuntu packages that are missing for the given purposes (build, test, demo, torch), as listed in
+# Installs the Debian or Ubuntu packages that are missing for the given purposes (build, test, fuzz, demo, torch), as listed in
 # cmake/packages.txt; through sudo if not root. On other systems it does nothing: CMake says what is missing.
 set -eu
 here=$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")

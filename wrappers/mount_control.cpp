@@ -17,6 +17,7 @@ namespace copper {
 namespace {
 
 constexpr std::size_t answer_bytes_max = std::size_t{64} << 20;
+constexpr int answers_lost_max = 10;
 
 FileDescriptor open_root(const std::string& mount) {
   FileDescriptor root(::open(mount.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -56,6 +57,7 @@ std::optional<std::string> source_path(const std::string& mount, const std::stri
 std::string ask_mount(const std::string& mount, ControlOp op, const std::string& path) {
   const auto root = open_root(mount);
   std::string answer;
+  int lost = 0;
   control::Exchange exchange{};
   do {
     exchange.magic_in = control::magic;
@@ -64,7 +66,13 @@ std::string ask_mount(const std::string& mount, ControlOp op, const std::string&
     exchange.offset = answer.size();
     if (answer.empty())
       exchange.bytes = static_cast<std::uint32_t>(path.copy(exchange.text.data(), path.size()));
-    if (::ioctl(root.get(), control::request, &exchange) != 0) explain(mount, errno);
+    if (::ioctl(root.get(), control::request, &exchange) != 0) {
+      // The rest of the answer went with the worker that had it: it is asked for anew.
+      if (errno != ESTALE || ++lost > answers_lost_max) explain(mount, errno);
+      answer.clear();
+      exchange.total = 1;  // at least
+      continue;
+    }
     const bool sane = exchange.bytes <= exchange.text.size() && exchange.total <= answer_bytes_max &&
                       exchange.bytes <= exchange.total - answer.size();
     if (!sane || (exchange.bytes == 0 && answer.size() < exchange.total)) {

@@ -53,7 +53,10 @@ done
 load_site
 default_mount=$(mount_path "$default_mount") || exit
 base=${wanted_base:-$(realpath -m -- "${HOME:-/}/copper-logs")}
-scheduler_job=${SLURM_JOB_ID:-${PBS_JOBID:-}} scheduler_job=${scheduler_job%%.*}
+this_job='' # to which the choice is limited, where nothing else says which run
+if [[ -z $wanted_mount$wanted_base ]]; then
+  this_job=${SLURM_JOB_ID:-${PBS_JOBID:-}} this_job=${this_job%%.*}
+fi
 
 # ---- which runs: those of this machine by their directories in shared memory, those of jobs by their job directories ----
 declare -A found=() # directory -> mount
@@ -63,11 +66,12 @@ if [[ -e $runs ]]; then
   for directory in "$runs"/*/; do
     read_record "${directory%/}" || continue
     [[ $run_kind != local && (-f $run_job_dir/run || -f $run_job_dir/stopping) ]] && run_dir=$run_job_dir # the whole of it
-    [[ -z $wanted_base || ${run_job_dir%/*} == "$wanted_base" ]] && found[$run_dir]=$run_mount
+    [[ -z $wanted_base || ${run_job_dir%/*} == "$wanted_base" ]] || continue
+    [[ -z $this_job || $run_job == "$this_job"?(.+([0-9])) ]] && found[$run_dir]=$run_mount
   done
 fi
 jobs=("$base"/*/@(run|stopping))
-[[ -z $scheduler_job || -n $wanted_mount ]] || jobs=("$base/$scheduler_job"?(.+([0-9]))/@(run|stopping))
+[[ -z $this_job ]] || jobs=("$base/$this_job"?(.+([0-9]))/@(run|stopping))
 for file in "${jobs[@]}"; do
   read_job "${file%/*}" || continue
   if job_is_over; then # its hosts are others' by now
@@ -81,7 +85,7 @@ chosen=()
 for directory in "${!found[@]}"; do
   [[ -n $wanted_mount && ${found[$directory]} != "$wanted_mount" ]] || chosen+=("$directory")
 done
-if [[ -z $wanted_mount$wanted_base$scheduler_job ]] && ((${#chosen[@]} > 1)); then
+if [[ -z $wanted_mount$wanted_base$this_job ]] && ((${#chosen[@]} > 1)); then
   on_default=()
   for directory in "${chosen[@]}"; do
     [[ ${found[$directory]} != "$default_mount" ]] || on_default+=("$directory")

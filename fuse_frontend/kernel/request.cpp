@@ -10,6 +10,17 @@
 
 namespace copper {
 
+namespace {
+
+void touch(const iovec& piece) {
+  constexpr std::size_t page_bytes = 4096;
+  const auto* bytes = static_cast<const volatile char*>(piece.iov_base);
+  for (std::size_t at = 0; at < piece.iov_len; at += page_bytes) static_cast<void>(bytes[at]);
+  if (piece.iov_len > 0) static_cast<void>(bytes[piece.iov_len - 1]);
+}
+
+}  // namespace
+
 // Shared with an interruption that is under way on another thread. `paid` decides who replies; only that one
 // touches `request`, and the lane first waits for a running interruption to have lost
 // (fuse_req_interrupt_func does so).
@@ -113,7 +124,10 @@ bool Request::link(const std::string& target) {
   return pay([&](fuse_req_t request) { return fuse_reply_readlink(request, target.c_str()); });
 }
 
+// The pages are touched first: where one was not there yet, and the worker was killed just then, the kernel
+// would fail the request instead of waiting for the page.
 bool Request::bytes(std::span<const iovec> pieces) {
+  for (const auto& piece : pieces) touch(piece);
   std::size_t sum = 0;
   for (const auto& piece : pieces) sum += piece.iov_len;
   const auto reply = [&](fuse_req_t request) {

@@ -52,7 +52,8 @@ void Session::initialize(std::span<std::byte> request) {
   }
   // libfuse before 3.16.2 does not tell the kernel that it may look names up in one directory side by side.
   reply.init.flags |= FUSE_PARALLEL_DIROPS;
-  if (::write(device_, &reply, static_cast<std::size_t>(got)) != got) {
+  // ENOENT: a former worker answered. The kernel gives no number twice, so nothing else is answered by this.
+  if (::write(device_, &reply, static_cast<std::size_t>(got)) != got && errno != ENOENT) {
     throw std::system_error(errno, std::generic_category(), "the kernel does not accept the answer to INIT");
   }
   if (::dup3(device_, session_fd_, O_CLOEXEC) < 0)

@@ -19,7 +19,8 @@ class Session {
 
   fuse_session* get() const { return session_.get(); }
 
-  // Answers the kernel's INIT. Throws std::runtime_error where the kernel and libfuse do not agree.
+  // Takes in the kernel's INIT, and answers it where no former worker has. Throws std::runtime_error where
+  // the kernel and libfuse do not agree.
   void initialize(std::span<std::byte> request);
 
  private:

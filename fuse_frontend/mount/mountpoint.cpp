@@ -13,6 +13,7 @@
 #include <cstring>
 #include <fstream>
 #include <sstream>
+#include <utility>
 
 #include "service/refusal.h"
 #include "service/segment/file_descriptor.h"
@@ -98,6 +99,7 @@ void Mountpoint::unmount() {
 }
 
 void Mountpoint::abort() {
+  if (std::exchange(aborted_, true)) return;
   const auto minor = device_.substr(device_.find(':') + 1);
   std::ofstream("/sys/fs/fuse/connections/" + minor + "/abort") << 1;
 }

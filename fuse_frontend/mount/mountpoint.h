@@ -29,7 +29,8 @@ class Mountpoint {
 
   // Takes the mount off the file system, at once even where it is busy. Once; then nothing.
   void unmount();
-  // Ends what the kernel still waits for on the mount: with an error, for those who use it.
+  // Ends what the kernel still waits for on the mount: with an error, for those who use it. Once; then
+  // nothing: the device's number may be another's.
   void abort();
 
  private:
@@ -41,6 +42,7 @@ class Mountpoint {
   std::unique_ptr<fuse_session, Destroy> session_;  // which answers nothing: it only mounts and unmounts
   int fuse_device_ = -1;
   std::string device_;
+  bool aborted_ = false;
 };
 
 }  // namespace copper

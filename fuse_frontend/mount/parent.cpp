@@ -1,85 +1,96 @@
 // See parent.h.
 #include "fuse_frontend/mount/parent.h"
 
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
-#include <cstring>
-#include <optional>
 #include <system_error>
 
+#include "fuse_frontend/count.h"
+#include "fuse_frontend/mount/worker_process.h"
+#include "fuse_frontend/view/absent_names.h"
 #include "fuse_frontend/view/inodes.h"
 
 namespace copper {
 namespace {
 
-constexpr auto end_patience = std::chrono::seconds{5};
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
 
-sigset_t watched_signals() {
-  sigset_t set;
-  ::sigemptyset(&set);
-  for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGCHLD}) ::sigaddset(&set, signal);
-  return set;
+// When the next worker may start.
+class Succession {
+ public:
+  // After one that lived so long; nothing: there is no use in another.
+  std::optional<milliseconds> pause(steady_clock::duration lived) {
+    brief_ = lived < brief_life ? brief_ + 1 : 0;
+    if (brief_ >= brief_max) return std::nullopt;
+    if (brief_ <= brief_free) return milliseconds{0};
+    return std::min(longest_pause, milliseconds{10} * (1 << (brief_ - brief_free - 1)));
+  }
+
+ private:
+  static constexpr auto brief_life = milliseconds{100};
+  static constexpr int brief_free = 5;
+  static constexpr int brief_max = 20;
+  static constexpr auto longest_pause = milliseconds{1000};
+  int brief_ = 0;  // lives in a row
+};
+
+void set_state(segment::RequestSlot& slot, segment::SlotState state) {
+  slot.state.store(static_cast<std::uint32_t>(state), std::memory_order_relaxed);
 }
 
 // The mount is new: the kernel knows no inode and waits for no reply.
 void start_afresh(Segment& segment) {
   Inodes::clear(segment);
-  for (auto& slot : segment.slots()) {
-    slot.state.store(static_cast<std::uint32_t>(segment::SlotState::free), std::memory_order_relaxed);
-    slot.deaths.store(0, std::memory_order_relaxed);
-  }
+  AbsentNames::clear(segment);
+  for (auto& slot : segment.slots()) set_state(slot, segment::SlotState::free);
+  set_state(segment.init_slot().front(), segment::SlotState::free);
+  segment.header().mount_state.store(static_cast<std::uint32_t>(segment::MountState::none));
   segment.header().parent_pid.store(static_cast<std::uint32_t>(::getpid()));
 }
 
-pid_t start_worker(Segment& segment, const Mountpoint& mountpoint, const WorkerOptions& options,
-                   const std::shared_ptr<spdlog::logger>& log) {
-  log->flush();
-  const auto parent = ::getpid();
-  const auto worker = ::fork();
-  if (worker < 0) throw std::system_error(errno, std::generic_category(), "fork");
-  if (worker > 0) return worker;
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (::getppid() != parent) ::_exit(1);
-  // The parent decides when it ends; a terminal's Ctrl-C is meant for the parent.
-  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) std::signal(signal, SIG_IGN);
-  const auto set = watched_signals();
-  ::sigprocmask(SIG_UNBLOCK, &set, nullptr);
-  work(segment, mountpoint.fuse_device(), options, log);
+void take_off(Segment& segment, Mountpoint& mountpoint) {
+  segment.header().mount_state.store(static_cast<std::uint32_t>(segment::MountState::gone));
+  mountpoint.unmount();
 }
 
-// The wait status of the worker where it ended; nothing where a signal asks for the end.
-std::optional<int> wait_for_end(pid_t worker, spdlog::logger& log) {
-  const auto set = watched_signals();
-  while (true) {
-    const int signal = ::sigwaitinfo(&set, nullptr);
-    if (signal == SIGCHLD) {
-      int status = 0;
-      if (::waitpid(worker, &status, WNOHANG) == worker) return status;
-    } else if (signal > 0) {
-      log.info("signal {}: leaving", signal);
-      return std::nullopt;
-    }
+bool mounted(const Segment& segment) {
+  return segment.header().mount_state.load() == static_cast<std::uint32_t>(segment::MountState::mounted);
+}
+
+void count_death(Segment& segment) {
+  count(segment.header(), segment::FuseCounter::worker_deaths);
+  for (auto& slot : segment.slots()) {
+    if (slot.state.load() == static_cast<std::uint32_t>(segment::SlotState::taken)) slot.deaths.fetch_add(1);
   }
 }
 
-// At most for a while: a thread of it may be inside storage, which answers when it likes; the mount is gone
-// anyway.
-void end_worker(pid_t worker, Mountpoint& mountpoint, spdlog::logger& log) {
-  ::kill(worker, SIGKILL);
-  mountpoint.abort();  // another may wait in the kernel for a lock of one whom it should have replied to
-  const auto set = watched_signals();
-  const auto deadline = std::chrono::steady_clock::now() + end_patience;
-  while (::waitpid(worker, nullptr, WNOHANG) == 0) {
-    const auto rest =
-        std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
-    if (rest.count() <= 0) return log.warn("the worker, process {}, hangs inside the system", worker);
-    const timespec timeout{.tv_sec = rest.count() / 1000, .tv_nsec = rest.count() % 1000 * 1'000'000};
-    ::sigtimedwait(&set, nullptr, &timeout);
+// Workers, one after the other; the exit status.
+int have_it_answered(Segment& segment, Mountpoint& mountpoint, const WorkerOptions& options,
+                     const std::shared_ptr<spdlog::logger>& log) {
+  Succession succession;
+  while (true) {
+    const auto began = steady_clock::now();
+    WorkerProcess worker(segment, mountpoint, options, log);
+    if (const auto signal = worker.wait()) {
+      log->info("signal {}: leaving", *signal);
+      take_off(segment, mountpoint);
+      worker.kill(mountpoint, *log);
+      return 0;
+    }
+    if (worker.succeeded()) return 0;
+    const auto pause = succession.pause(steady_clock::now() - began);
+    log->error("the worker, {}{}", worker.end(),
+               !mounted(segment) ? ", before the mount answered"
+               : pause           ? ""
+                                 : ": one too many; the mount ends");
+    if (!mounted(segment) || !pause) return 1;
+    count_death(segment);
+    if (signal_within(*pause)) return 0;
   }
 }
 
@@ -95,22 +106,10 @@ void block_signals() {
 int keep_mounted(Segment& segment, Mountpoint& mountpoint, const WorkerOptions& options,
                  const std::shared_ptr<spdlog::logger>& log) {
   start_afresh(segment);
-  const auto worker = start_worker(segment, mountpoint, options, log);
-  const auto ended = wait_for_end(worker, *log);
-  segment.header().mount_state.store(static_cast<std::uint32_t>(segment::MountState::gone));
-  mountpoint.unmount();
-  if (!ended) {
-    end_worker(worker, mountpoint, *log);
-    return 0;
-  }
+  const int status = have_it_answered(segment, mountpoint, options, log);
+  take_off(segment, mountpoint);
   mountpoint.abort();
-  if (WIFEXITED(*ended) && WEXITSTATUS(*ended) == 0) return 0;
-  if (WIFSIGNALED(*ended)) {
-    log->error("the worker died of signal {} ({})", WTERMSIG(*ended), ::strsignal(WTERMSIG(*ended)));
-  } else {
-    log->error("the worker ended with status {}", WEXITSTATUS(*ended));
-  }
-  return 1;
+  return status;
 }
 
 }  // namespace copper

@@ -36,7 +36,7 @@ Async<Result<Own>> own_of(Lane& lane, Request& request, Inode inode, Resolved fo
   auto directory = lane.directory(inode.id);
   if (!directory.ok()) co_return directory.error();
   auto& view = lane.shared().view;
-  if (view.held(*directory).own) {
+  if (view.held(*directory).own || !view.compared(inode.id, inode.generation)) {
     auto own = co_await freshen(lane, request, *directory);
     co_return own;
   }

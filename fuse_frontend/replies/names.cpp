@@ -48,6 +48,17 @@ std::optional<std::uint32_t> missing_block(const HeldListing& listing, const std
   return std::nullopt;
 }
 
+// Does the kernel know so many files of it from a former worker that the listing is worth its price? Few are
+// dropped rather than compared.
+bool worth_comparing(const Lane& lane, const View::Directory& directory) {
+  const auto& shared = lane.shared();
+  if (shared.view.compared(directory.id(), directory.generation())) return false;
+  const auto children = shared.inodes.children(directory.id());
+  const auto files =
+      std::ranges::count_if(children, [](const Inode& child) { return !child.is_directory(); });
+  return static_cast<std::size_t>(files) > View::single_names;
+}
+
 // `listing`: null where only the attributes are known to have changed. What is known to be another goes
 // first: where there are many children the reply will not wait for all.
 void drop_children(Lane& lane, const View::Directory& directory, const std::vector<Inode>& children,
@@ -213,7 +224,7 @@ Async<Result<Own>> freshen(Lane& lane, Request& request, View::DirectoryRef dire
     lane.count(FuseCounter::fuse_from_view);
     co_return *held.own;
   }
-  if (held.listing) {
+  if (held.listing || worth_comparing(lane, *directory)) {
     auto listed = co_await list(lane, request, directory);
     if (listed.ok()) {
       const Own own{listed->listing->directory(), listed->fresh_until};

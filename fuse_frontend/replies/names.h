@@ -3,7 +3,7 @@
 //
 // When a directory turns out to have changed, the children that the kernel knows and that are not what they
 // were are dropped from its cache through the notifier; those that live for the job are seen to change in no
-// other way.
+// other way. What the kernel knows from a former worker is compared when the directory is first asked about.
 #pragma once
 
 #include <cstdint>

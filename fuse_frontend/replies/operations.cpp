@@ -54,13 +54,13 @@ void on_lookup(fuse_req_t request, fuse_ino_t parent, const char* name) {
 }
 
 void on_forget(fuse_req_t request, fuse_ino_t id, std::uint64_t lookups) {
-  here(request).forget(id, lookups);
+  const fuse_forget_data forget{.ino = id, .nlookup = lookups};
+  here(request).take_forget({&forget, 1});
   fuse_reply_none(request);
 }
 
 void on_forget_multi(fuse_req_t request, std::size_t count, fuse_forget_data* forgets) {
-  auto& lane = here(request);
-  for (std::size_t i = 0; i < count; ++i) lane.forget(forgets[i].ino, forgets[i].nlookup);
+  here(request).take_forget({forgets, count});
   fuse_reply_none(request);
 }
 

@@ -83,6 +83,7 @@ class Page {
     const auto& shared = lane_.shared();
     if (S_ISDIR(found.entry->attributes.mode)) {
       if (const auto known = shared.inodes.directory(directory_->id(), text)) {
+        if (!shared.view.compared(known->id, known->generation)) return std::nullopt;
         const auto directory = shared.view.known(known->id, known->generation);
         if (const auto own = directory ? shared.view.held(directory).own : std::nullopt) {
           found.entry->attributes = own->attributes;

@@ -53,6 +53,7 @@ Inodes::Inodes(Segment& segment) : segment_(segment), names_(16, Hash{this}, Equ
   auto& root = record(root_index);
   root.attributes.mode = S_IFDIR;
   root.parent = root_nodeid;
+  if (root.generation == 0) root.generation = segment.header().inode_generation.fetch_add(1) + 1;
   root.state.store(static_cast<std::uint32_t>(segment::InodeState::live), std::memory_order_release);
   const auto records = std::min<std::size_t>(std::max<std::size_t>(committed, step), segment::inodes_max);
   links_.resize(records);
@@ -65,6 +66,10 @@ Inodes::Inodes(Segment& segment) : segment_(segment), names_(16, Hash{this}, Equ
       names_.insert(index);
       link(index);
     }
+  }
+  std::vector<Freed> freed;
+  for (std::uint32_t index = root_index + 1; index < records; ++index) {
+    if (live(id_of(index))) free_unless_known(id_of(index), freed);
   }
 }
 
@@ -152,7 +157,12 @@ std::vector<Inodes::Freed> Inodes::forget(Nodeid id, std::uint64_t lookups) {
   auto& count = record(index_of(id)).lookups;
   const auto had = count.load(std::memory_order_relaxed);
   count.store(had - std::min(had, lookups), std::memory_order_relaxed);
-  // A parent stays for its children's sake, and goes with the last of them.
+  free_unless_known(id, freed);
+  return freed;
+}
+
+// A parent stays for its children's sake, and goes with the last of them.
+void Inodes::free_unless_known(Nodeid id, std::vector<Freed>& freed) {
   while (id != root_nodeid) {
     const auto index = index_of(id);
     auto& gone = record(index);
@@ -164,7 +174,6 @@ std::vector<Inodes::Freed> Inodes::forget(Nodeid id, std::uint64_t lookups) {
     gone.state.store(static_cast<std::uint32_t>(segment::InodeState::free), std::memory_order_release);
     free_.push_back(index);
   }
-  return freed;
 }
 
 std::optional<Inode> Inodes::directory(Nodeid parent, std::string_view name) const {
@@ -195,6 +204,15 @@ std::vector<Inode> Inodes::children(Nodeid parent) const {
   if (!live(parent)) return all;
   for (auto index = links_[index_of(parent)].first_child; index != 0; index = links_[index].next) {
     all.push_back(copy(index));
+  }
+  return all;
+}
+
+std::vector<Nodeid> Inodes::directories() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<Nodeid> all{root_nodeid};
+  for (const auto index : names_) {
+    if (name_of(index).directory) all.push_back(id_of(index));
   }
   return all;
 }

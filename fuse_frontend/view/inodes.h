@@ -42,7 +42,8 @@ struct Inode {
 
 class Inodes {
  public:
-  // Indexes what is live in the segment. Throws Refusal where shared memory has no room for the root.
+  // Indexes what is live in the segment; what a former worker was about to free is freed. Throws Refusal
+  // where shared memory has no room for the root.
   explicit Inodes(Segment& segment);
 
   // Forgets everything: for a mount that has just been made. Before any Inodes is made.
@@ -64,6 +65,7 @@ class Inodes {
   std::optional<Inode> directory(Nodeid parent, std::string_view name) const;  // that the kernel knows
   std::optional<Inode> directory_at(std::string_view path) const;              // likewise
   std::vector<Inode> children(Nodeid parent) const;                            // likewise
+  std::vector<Nodeid> directories() const;                                     // likewise, all
 
  private:
   struct Links {  // among the children of one parent; indices, 0: none
@@ -96,6 +98,7 @@ class Inodes {
   Inode copy(std::uint32_t index) const;
   Sought name_of(std::uint32_t index) const;
   std::optional<std::uint32_t> allocate();
+  void free_unless_known(Nodeid id, std::vector<Freed>& freed);
   void link(std::uint32_t index);
   void unlink(std::uint32_t index);
 

@@ -17,7 +17,7 @@ View::DirectoryRef View::directory(const Inode& inode, const std::string& path) 
     directory->forgotten_ = true;
     directory.reset();
   }
-  if (!directory) directory = std::make_shared<Directory>(inode, path);
+  if (!directory) directory = std::make_shared<Directory>(inode, path, !is_inherited(inode.generation));
   return directory;
 }
 
@@ -42,6 +42,14 @@ View::Held View::held(const DirectoryRef& directory) {
   const std::lock_guard lock(mutex_);
   if (directory->listing_) used_.splice(used_.end(), used_, directory->place_);
   return {directory->listing_, directory->own_, directory->fresh_until_};
+}
+
+bool View::compared(Nodeid id, std::uint64_t generation) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = directories_.find(id);
+  if (found == directories_.end() || found->second->generation_ != generation)
+    return !is_inherited(generation);
+  return found->second->compared_;
 }
 
 bool View::worth_listing(const DirectoryRef& directory, std::string_view name) {
@@ -72,9 +80,10 @@ bool View::listed(const DirectoryRef& directory, HeldListing::Ref listing, Insta
   if (epoch != epoch_) return false;
   if (directory->listing_ && fresh_until < directory->fresh_until_) return false;
   const bool changed =
-      directory->listing_
-          ? directory->listing_->edition() != listing->edition()
-          : directory->own_ && (directory->own_racy_ || directory->own_->attributes != listing->directory());
+      !std::exchange(directory->compared_, true) ||
+      (directory->listing_ ? directory->listing_->edition() != listing->edition()
+                           : directory->own_ && (directory->own_racy_ ||
+                                                 directory->own_->attributes != listing->directory()));
   directory->own_ = Own{listing->directory(), fresh_until};
   directory->own_racy_ = listing->racy();
   directory->fresh_until_ = fresh_until;
@@ -90,7 +99,8 @@ bool View::looked_at(const DirectoryRef& directory, const Entry& entry, Instant 
   if (epoch != epoch_) return false;
   if (directory->own_ && fresh_until < directory->own_->fresh_until) return false;
   const bool changed =
-      directory->own_ && (directory->own_racy_ || directory->own_->attributes != entry.attributes);
+      !std::exchange(directory->compared_, true) ||
+      (directory->own_ && (directory->own_racy_ || directory->own_->attributes != entry.attributes));
   directory->own_ = Own{entry.attributes, fresh_until};
   directory->own_racy_ = entry.racy;
   if (changed) directory->listable_ = true;

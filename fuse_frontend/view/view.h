@@ -38,7 +38,9 @@ class View {
   class Directory;
   using DirectoryRef = std::shared_ptr<Directory>;
 
-  explicit View(std::size_t listing_bytes) : listing_bytes_(listing_bytes) {}
+  // Up to which generation the kernel knows directories from former workers; nothing where there were none.
+  explicit View(std::size_t listing_bytes, std::optional<std::uint64_t> inherited = std::nullopt)
+      : listing_bytes_(listing_bytes), inherited_(inherited) {}
 
   // The directory of a nodeid: what is held of it goes with the nodeid, whoever still refers to it.
   DirectoryRef directory(const Inode& inode, const std::string& path);
@@ -52,6 +54,12 @@ class View {
   };
   Held held(const DirectoryRef& directory);
 
+  // False: the kernel has names of it from a former worker, which nobody has compared yet with what is there
+  // now. The first answer about the directory is one that it has changed.
+  bool compared(Nodeid id, std::uint64_t generation) const;
+
+  // So many names of a directory are looked up singly.
+  static constexpr std::size_t single_names = 2;
   // Whether the listing is to be asked for rather than the name's entry: from the third distinct name on.
   bool worth_listing(const DirectoryRef& directory, std::string_view name);
   void cannot_be_listed(const DirectoryRef& directory, Epoch epoch);  // until its attributes change
@@ -83,7 +91,10 @@ class View {
   HeldListing::Ref replace(Directory& directory, HeldListing::Ref listing);
   std::vector<HeldListing::Ref> shrink(const Directory& keep);
 
+  bool is_inherited(std::uint64_t generation) const { return inherited_ && generation <= *inherited_; }
+
   const std::size_t listing_bytes_;
+  const std::optional<std::uint64_t> inherited_;
   std::atomic<Epoch> epoch_ = 0;  // changes under the mutex
   mutable std::mutex mutex_;      // guards all below, and the directories
   std::unordered_map<Nodeid, DirectoryRef> directories_;
@@ -93,8 +104,8 @@ class View {
 
 class View::Directory {
  public:
-  Directory(const Inode& inode, std::string path)
-      : id_(inode.id), generation_(inode.generation), path_(std::move(path)) {}
+  Directory(const Inode& inode, std::string path, bool compared)
+      : id_(inode.id), generation_(inode.generation), path_(std::move(path)), compared_(compared) {}
 
   Nodeid id() const { return id_; }
   std::uint64_t generation() const { return generation_; }
@@ -112,7 +123,8 @@ class View::Directory {
   Instant fresh_until_{};  // of listing_
   std::optional<Own> own_;
   bool own_racy_ = false;
-  std::array<std::size_t, 2> asked_{};  // hashes of the first names looked up
+  bool compared_;
+  std::array<std::size_t, single_names> asked_{};  // hashes of the first names looked up
   std::size_t names_asked_ = 0;
   bool listable_ = true;
   bool forgotten_ = false;

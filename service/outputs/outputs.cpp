@@ -19,6 +19,13 @@ using namespace std::chrono_literals;
 constexpr auto census_moment = 500ms;  // for the last one's way to a rank and back
 constexpr auto writing_patience = 2s;  // for the last files
 
+std::vector<std::uint32_t> depths(const Topology& topology) {
+  std::vector<std::uint32_t> all;
+  for (std::uint32_t rank = 0; rank < topology.ranks(); ++rank)
+    all.push_back(topology.depth(Rank{rank}, first_tree));
+  return all;
+}
+
 }  // namespace
 
 std::size_t paths_counted(const OutputOptions& options) {
@@ -133,6 +140,7 @@ void Outputs::write(const std::string& tag, Profile profile, const Engine& engin
                  sheet = ProfileSheet{.title = fmt::format("rank {} on {}", self, job_.names.at(self)),
                                       .profile = std::move(profile),
                                       .names = job_.names,
+                                      .depths = depths(engine.node().topology()),
                                       .top_n = this->rows()}] {
     auto files = cache_tables(rows, directory / "tables" / tag / rank_directory);
     std::ranges::move(profile_files(sheet, directory / "profiling" / tag / rank_directory),
@@ -143,15 +151,12 @@ void Outputs::write(const std::string& tag, Profile profile, const Engine& engin
 
 void Outputs::write_job(const CensusTaker::Taken& taken, const Topology& topology) {
   if (!options_.aggregate || options_.job_dir.empty()) return;
-  std::vector<std::uint32_t> depths;
-  for (std::uint32_t rank = 0; rank < topology.ranks(); ++rank)
-    depths.push_back(topology.depth(Rank{rank}, first_tree));
   writer_.write([directory = options_.job_dir, sheet = ProfileSheet{.title = "the job",
                                                                     .profile = taken.census.profile,
                                                                     .ranks_counted = taken.census.ranks,
                                                                     .ranks = topology.ranks(),
                                                                     .names = job_.names,
-                                                                    .depths = std::move(depths),
+                                                                    .depths = depths(topology),
                                                                     .top_n = rows()}] {
     return profile_files(sheet, directory / "profiling" / "cluster");
   });

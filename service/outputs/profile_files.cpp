@@ -165,7 +165,7 @@ OutputFiles profile_files(const ProfileSheet& sheet, const std::filesystem::path
                     {directory / "profiling_aggregate.csv", aggregate(sheet)},
                     {directory / "profiling_top_paths.csv", top_paths(paths)},
                     {directory / "profiling_timeline.csv", timeline(sheet.profile.timeline)}};
-  if (!sheet.depths.empty()) files.push_back({directory / "profiling_ranks.csv", ranks(sheet)});
+  files.push_back({directory / "profiling_ranks.csv", ranks(sheet)});
   files.push_back({directory / "profiling_summary.md", summary(sheet, paths)});
   return files;
 }

@@ -3,8 +3,8 @@
 // so that either process may be killed between any two instructions without stopping the other. Whoever reads
 // a field that the other process writes validates it.
 //
-//   | header | lanes: post ring + complete ring each | request slots | index | inodes (grows) | arena (grows)
-//   |
+//   | header | lanes: post ring + complete ring each | request slots | index | inodes (grows) |
+//   | absent names (grows) | arena (grows) |
 //
 // Growing regions have their whole address range reserved in the (sparse) file; fallocate comes before use.
 #pragma once
@@ -31,6 +31,7 @@ inline constexpr std::uint32_t completions_per_lane = 4096;  // full: the servic
 inline constexpr std::uint32_t request_slots = 2048;     // none free: the front end reads no further request
 inline constexpr std::size_t request_bytes = 8192 + 64;  // the kernel's minimum, for max_write of 4096
 inline constexpr std::uint32_t inodes_max = 1u << 22;    // full: ENOMEM to the lookup
+inline constexpr std::uint32_t absent_names_max = 1u << 16;  // full: the kernel drops the oldest
 
 using AtomicU32 = std::atomic<std::uint32_t>;
 using AtomicU64 = std::atomic<std::uint64_t>;
@@ -51,8 +52,9 @@ enum class MountState : std::uint32_t { none = 0, mounted = 1, gone = 2 };
   X(fuse_lookup) X(fuse_forget) X(fuse_getattr) X(fuse_readlink) X(fuse_open) X(fuse_read) \
   X(fuse_opendir) X(fuse_readdir) X(fuse_readdirplus) X(fuse_statfs) X(fuse_ioctl)         \
   X(fuse_interrupt) X(fuse_other) X(fuse_from_view) X(fuse_found) X(fuse_asked)            \
-  X(fuse_direct) X(fuse_errors) X(fuse_damaged) X(fuse_bytes) X(fuse_links_out) X(fuse_large_loads)       \
-  X(fuse_large_bytes) X(notify_entry) X(notify_inode)
+  X(fuse_direct) X(fuse_errors) X(fuse_damaged) X(fuse_bytes) X(fuse_links_out)            \
+  X(fuse_large_loads) X(fuse_large_bytes) X(notify_entry) X(notify_inode)                  \
+  X(worker_deaths) X(requests_again) X(requests_given_up)
 // clang-format on
 enum class FuseCounter : std::size_t {
 #define COPPER_FUSE_COUNTER_NAME(name) name,
@@ -92,11 +94,12 @@ struct Header {
   std::uint32_t layout_version;
   std::uint32_t lanes;  // 1..lanes_max; as are the sizes below, checked once and remembered (segment.h)
   std::uint64_t file_bytes;
-  Region lane_region;   // `lanes` times struct Lane
-  Region slot_region;   // `request_slots` times struct RequestSlot
-  Region index_region;  // a power of two of struct IndexBucket
-  Region inode_region;  // `inodes_max` times struct InodeRecord
-  Region arena_region;  // see struct BlockHeader
+  Region lane_region;    // `lanes` times struct Lane
+  Region slot_region;    // `request_slots` times struct RequestSlot, and one for INIT
+  Region index_region;   // a power of two of struct IndexBucket
+  Region inode_region;   // `inodes_max` times struct InodeRecord
+  Region absent_region;  // `absent_names_max` times struct AbsentRecord
+  Region arena_region;   // see struct BlockHeader
 
   alignas(64) AtomicU32 service_generation;  // rises with each rank that owns the segment; 0: none yet
   AtomicU32 service_pid;
@@ -110,10 +113,13 @@ struct Header {
   alignas(64) AtomicU32 worker_generation;  // rises with each front-end worker; 0: none yet
   AtomicU32 worker_pid;
   AtomicU32 parent_pid;
-  AtomicU32 mount_state;            // MountState
-  AtomicU32 read_ahead_kb;          // of the kernel, on the mount; 0: not known
-  AtomicU64 inode_bytes_committed;  // of the inode region, from its start
-  AtomicU64 inode_generation;       // the last generation given to an inode
+  AtomicU32 mount_state;                          // MountState
+  AtomicU32 read_ahead_kb;                        // of the kernel, on the mount; 0: not known
+  AtomicU64 inode_bytes_committed;                // of the inode region, from its start
+  AtomicU64 inode_generation;                     // the last generation given to an inode
+  AtomicU64 absent_bytes_committed;               // of the absent names' region, likewise
+  AtomicU64 absent_next;                          // the record of the absent name that is told next
+  std::array<AtomicU32, lanes_max> lane_threads;  // of the worker, as the system numbers them; 0: none yet
   std::array<AtomicU64, fuse_counter_count> fuse_counters;
 
   std::array<LaneLatencies, lanes_max> fuse_latencies;
@@ -185,14 +191,15 @@ struct Lane {
 
 // ---- request slots ----
 // A request of the kernel is read straight into a slot, and stays until it has been replied to, so that a
-// successor of a dead worker finds it.
+// successor of a dead worker finds it. Its header's first field, its length, says that it is there: that is 0
+// when a slot is taken, and the kernel writes it, whatever becomes of the worker inside read().
 
-enum class SlotState : std::uint32_t { free = 0, reading = 1, occupied = 2 };
+enum class SlotState : std::uint32_t { free = 0, taken = 1 };
 
 struct RequestSlot {
-  AtomicU32 state;      // SlotState
-  AtomicU32 deaths;     // workers that died while they held it
-  std::uint32_t bytes;  // length of the request, set before `occupied`
+  AtomicU32 state;   // SlotState
+  AtomicU32 deaths;  // workers that died while they held it
+  AtomicU32 begun;   // of the steps that must not be done twice, a FORGET's, those that were begun
   std::uint32_t reserved;
   alignas(64) std::array<std::byte, request_bytes> request;
 };
@@ -231,6 +238,18 @@ struct InodeRecord {
       attributes;  // of a non-directory for good, since they are its version's; of a directory as first seen
   std::uint16_t name_bytes;
   std::uint16_t racy;  // 1: it was found when its version was too young to tell its bytes
+  std::array<char, limits::name_bytes + 1> name;
+};
+
+// ---- absent names ----
+// Names that the kernel has been told are absent: a ring, in the order of telling. Written by the worker
+// only.
+
+struct AbsentRecord {
+  AtomicU64 generation;     // of the directory; stored after the other fields. 0: none
+  std::uint64_t directory;  // nodeid
+  std::int64_t until_ns;    // CLOCK_MONOTONIC
+  std::uint16_t name_bytes;
   std::array<char, limits::name_bytes + 1> name;
 };
 
@@ -274,6 +293,7 @@ static_assert(std::is_trivially_copyable_v<CompletionRecord> && std::is_standard
 static_assert(std::is_standard_layout_v<Header> && std::is_standard_layout_v<BlockHeader>);
 static_assert(std::is_standard_layout_v<IndexBucket>);
 static_assert(std::is_standard_layout_v<InodeRecord> && std::is_standard_layout_v<RequestSlot>);
+static_assert(std::is_standard_layout_v<AbsentRecord>);
 static_assert(completions_per_lane > request_slots, "every slot of a lane can complete at once");
 
 }  // namespace copper::segment

@@ -96,9 +96,10 @@ Segment::Plan::Plan(std::uint32_t count, std::uint64_t arena_bytes) : lane_count
     return region;
   };
   lanes = place(lane_count * sizeof(segment::Lane));
-  slots = place(segment::request_slots * sizeof(segment::RequestSlot));
+  slots = place((segment::request_slots + 1) * sizeof(segment::RequestSlot));
   index = place(index_buckets(arena_bytes) * sizeof(segment::IndexBucket));
   inodes = place(segment::inodes_max * sizeof(segment::InodeRecord));
+  absent = place(segment::absent_names_max * sizeof(segment::AbsentRecord));
   arena = place(arena_bytes / page_bytes * page_bytes);
   file_bytes = end;
 }
@@ -106,7 +107,8 @@ Segment::Plan::Plan(std::uint32_t count, std::uint64_t arena_bytes) : lane_count
 bool Segment::Plan::describes(const Header& header) const {
   return header.lanes == lane_count && header.file_bytes == file_bytes && same(header.lane_region, lanes) &&
          same(header.slot_region, slots) && same(header.index_region, index) &&
-         same(header.inode_region, inodes) && same(header.arena_region, arena);
+         same(header.inode_region, inodes) && same(header.absent_region, absent) &&
+         same(header.arena_region, arena);
 }
 
 Segment::Segment(PrivateDirectory directory, std::string name, FileDescriptor file)
@@ -137,6 +139,7 @@ void Segment::map_existing() {
   plan_ = possible ? Plan(lanes, arena_bytes) : Plan{};
   if (plan_.file_bytes != bytes || !plan_.describes(head) ||
       head.inode_bytes_committed.load() > plan_.inodes.bytes ||
+      head.absent_bytes_committed.load() > plan_.absent.bytes ||
       head.arena_bytes_committed.load() > plan_.arena.bytes) {
     throw Refusal(fmt::format("{}: is damaged: its sizes contradict each other", path));
   }
@@ -184,6 +187,7 @@ std::optional<Segment> Segment::make(const SegmentOptions& options) {
   head.slot_region = plan.slots;
   head.index_region = plan.index;
   head.inode_region = plan.inodes;
+  head.absent_region = plan.absent;
   head.arena_region = plan.arena;
   head.service_generation = 1;
   head.service_pid = static_cast<std::uint32_t>(::getpid());
@@ -287,9 +291,18 @@ SharedIndex Segment::index() const {
   return SharedIndex({first, plan_.index.bytes / sizeof(segment::IndexBucket)});
 }
 
+std::span<segment::RequestSlot> Segment::init_slot() const {
+  return {slots().data() + segment::request_slots, 1};
+}
+
 std::span<segment::InodeRecord> Segment::inodes() const {
   auto* first = reinterpret_cast<segment::InodeRecord*>(mapping_.data() + plan_.inodes.offset);
   return {first, segment::inodes_max};
+}
+
+std::span<segment::AbsentRecord> Segment::absent_names() const {
+  auto* first = reinterpret_cast<segment::AbsentRecord*>(mapping_.data() + plan_.absent.offset);
+  return {first, segment::absent_names_max};
 }
 
 std::span<std::byte> Segment::arena() const {
@@ -306,6 +319,10 @@ bool Segment::commit(const Region& region, segment::AtomicU64& committed, std::s
 
 bool Segment::commit_inodes(std::size_t bytes) {
   return commit(plan_.inodes, header().inode_bytes_committed, bytes);
+}
+
+bool Segment::commit_absent_names(std::size_t bytes) {
+  return commit(plan_.absent, header().absent_bytes_committed, bytes);
 }
 
 bool Segment::commit_arena(std::size_t bytes) {

@@ -53,15 +53,18 @@ class Segment {
 
   segment::Header& header() const;
   std::uint32_t lanes() const { return plan_.lane_count; }
-  segment::Lane& lane(std::uint32_t n) const;  // n < lanes()
-  std::span<segment::RequestSlot> slots() const;
+  segment::Lane& lane(std::uint32_t n) const;         // n < lanes()
+  std::span<segment::RequestSlot> slots() const;      // the lanes'
+  std::span<segment::RequestSlot> init_slot() const;  // one, of the kernel's INIT, where it stays
   SharedIndex index() const;
   std::span<segment::InodeRecord> inodes() const;  // all of the range; only the committed may be touched
-  std::span<std::byte> arena() const;              // likewise
+  std::span<segment::AbsentRecord> absent_names() const;  // likewise
+  std::span<std::byte> arena() const;                     // likewise
 
   // Backs the first `bytes` of a growing region with memory (fallocate), in steps; false where shared memory
   // is full.
   bool commit_inodes(std::size_t bytes);
+  bool commit_absent_names(std::size_t bytes);
   bool commit_arena(std::size_t bytes);
 
   // The rank's doorbell. ring_service: after a post. wait_service: at most `timeout`, returns at once where
@@ -79,7 +82,7 @@ class Segment {
   // Where everything lies in a segment of so many lanes, and so many bytes of arena.
   struct Plan {
     std::uint32_t lane_count = 0;
-    segment::Region lanes, slots, index, inodes, arena;
+    segment::Region lanes, slots, index, inodes, absent, arena;
     std::uint64_t file_bytes = 0;
 
     Plan() = default;

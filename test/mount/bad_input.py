@@ -97,6 +97,7 @@ class BadInput(MountTest):
         self.refused(self.launch("--platform", "pbs"), "PBS_JOBID")
         other = "openmpi" if os.environ["COPPER_MPI"] == "mpich" else "hydra"
         self.refused(self.launch("--platform", other, "--hosts", "a"), other, os.environ["COPPER_MPI"])
+        self.refused(self.launch("--platform", "pbs"), "not of PALS", env={"PBS_JOBID": "7.host", "PBS_NODEFILE": "/etc/hostname"})
         job = {"SLURM_JOB_ID": "7", "SLURM_JOB_NODELIST": "x[1-"}
         self.refused(self.launch("--platform", "slurm", "--dry-run"), "SLURM_JOB_NODELIST", env=job)
 

@@ -18,7 +18,7 @@ from copper_nodes import PYTHON, MountTest, Nodes, eventually, main, private_dir
 from on_model import nodes_on_model
 
 KINDS = ("listing", "entry", "block")
-FILES = ("operations.csv", "aggregate.csv", "top_paths.csv", "timeline.csv", "summary.md")
+FILES = ("operations.csv", "aggregate.csv", "top_paths.csv", "timeline.csv", "ranks.csv", "summary.md")
 
 source = None
 

@@ -319,8 +319,8 @@ TEST_CASE("another layout, other sizes and foreign files are refused by name") {
       const auto page = [](std::uint64_t bytes) { return segment::align_up(bytes, 4096); };
       const auto lane = page(2 * sizeof(segment::Lane)) - page(sizeof(segment::Lane));
       header.lane_region.bytes = sizeof(segment::Lane);
-      for (auto* region :
-           {&header.slot_region, &header.index_region, &header.inode_region, &header.arena_region})
+      for (auto* region : {&header.slot_region, &header.index_region, &header.inode_region,
+                           &header.absent_region, &header.arena_region})
         region->offset -= lane;
       header.arena_region.bytes += lane;
       CHECK(Segment::attach(scratch / "node0", milliseconds(0)).arena().size() == header.arena_region.bytes);
@@ -346,8 +346,8 @@ TEST_CASE("what the other process writes over the header afterwards moves nothin
   const auto* lane = &attached.lane(1);
   auto& header = segment.header();
   header.lanes = 100;
-  for (auto* region :
-       {&header.lane_region, &header.slot_region, &header.inode_region, &header.arena_region}) {
+  for (auto* region : {&header.lane_region, &header.slot_region, &header.inode_region, &header.absent_region,
+                       &header.arena_region}) {
     region->offset += 1 << 30;
     region->bytes = ~std::uint64_t{0};
   }

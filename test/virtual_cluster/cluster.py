@@ -109,7 +109,7 @@ class Cluster:
 
     def down(self):
         for host in list(self._inits):
-            self.kill(host)
+            self._end(host)
         for process in self._unshares.values():
             process.kill()
             process.wait()
@@ -121,6 +121,10 @@ class Cluster:
 
     def _all(self):
         return [LOGIN, *self.hosts]
+
+    def alive(self):
+        """The hosts, login among them, that were not killed."""
+        return [host for host in self._all() if host in self._inits]
 
     def _socket(self, host):
         return os.path.join(ROOM, host)
@@ -229,7 +233,11 @@ class Cluster:
     # ---- faults ----
 
     def kill(self, host):
-        """As a power cut: everything there is gone at once, and nobody is told."""
+        """As a power cut: everything there is gone at once, and nobody is told: no connection is closed."""
+        self.unplug(host)
+        self._end(host)
+
+    def _end(self, host):
         with contextlib.suppress(ProcessLookupError):
             os.kill(self._inits.pop(host), signal.SIGKILL)
         self._unshares.pop(host).wait()

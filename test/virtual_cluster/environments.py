@@ -4,7 +4,7 @@
     venv/                    made by python3 -m venv
     conda_env/, conda/       an environment with its own python and standard library; `conda activate`, which is not Debian's
     lib/libonly_here.so      a library that no other directory has
-    bin/sha256sum, input/data
+    bin/sha256sum, input/data, many/f0, many/f1, ...
 """
 
 import glob
@@ -18,6 +18,7 @@ from namespaces import PYTHON
 STDLIB = sysconfig.get_path("stdlib")
 NUMPY = "/usr/lib/python3/dist-packages/numpy"
 INPUT_MIB = 3
+MANY = 64
 
 CONDA = """conda() {
   [[ $1 == activate && -d $2/bin ]] || return
@@ -49,6 +50,8 @@ def make(directory):
     os.mkdir(f"{directory}/bin")
     shutil.copy("/usr/bin/sha256sum", f"{directory}/bin")
     write(f"{directory}/input/data", os.urandom(INPUT_MIB << 20), "wb")
+    for i in range(MANY):
+        write(f"{directory}/many/f{i}", f"{i}\n")
 
 
 def make_conda_environment(directory):

@@ -16,7 +16,7 @@ import time
 import unittest
 
 import environments
-from cluster import HERE, HOME, LOGIN, SOURCE, STORAGE, Cluster, eventually, main
+from cluster import HERE, HOME, LOGIN, ROOM, SOURCE, STORAGE, Cluster, checked, eventually, main
 from slurm import OWN, Slurm
 
 sys.path.insert(0, os.path.join(SOURCE, "test", "storage_model"))
@@ -25,6 +25,8 @@ from client import StorageModel  # pylint: disable=wrong-import-position
 
 FILES = "/mnt/files"  # what the storage model shows at STORAGE
 JOBS = os.path.join(HERE, "jobs")
+INSTALLED = f"{ROOM}/copper"
+LMOD = "/usr/share/lmod/lmod/init/bash"  # what a login shell of a cluster has read: `module`
 RACY_S = 2.1  # Copper looks again at what changed within the last two seconds
 
 
@@ -35,6 +37,8 @@ class JobScripts(unittest.TestCase):
     def setUpClass(cls):
         if not os.access("/dev/fuse", os.R_OK | os.W_OK):
             raise unittest.SkipTest("there is no /dev/fuse here, or not for us")
+        if not os.path.exists(LMOD):
+            raise unittest.SkipTest("no `module` (apt install lmod)")
         environments.make(STORAGE)  # which has its own path in it
         os.rename(STORAGE, FILES)
         cls.storage = StorageModel(FILES, STORAGE)
@@ -42,9 +46,11 @@ class JobScripts(unittest.TestCase):
         cls.addClassCleanup(os.rmdir, STORAGE)
         cls.addClassCleanup(cls.storage.stop)
         cls.storage.__enter__()
-        cls.cluster = Cluster(4)
+        cls.cluster = Cluster(4, env={"PATH": f"{ROOM}/bin:/usr/bin:/bin:/usr/sbin:/sbin", "BASH_ENV": LMOD,
+                                      "MODULEPATH": f"{INSTALLED}/share/modulefiles"})
         cls.addClassCleanup(cls.cluster.down)
         cls.cluster.up()
+        checked(["cmake", "--install", os.path.dirname(os.environ["COPPER_BIN"]), "--prefix", INSTALLED])
         made = time.time()
         cls.make_ready()
         eventually(lambda: time.time() > made + RACY_S)
@@ -68,10 +74,10 @@ class JobScripts(unittest.TestCase):
         self.assertEqual([fault for fault in counts.more_than_once() if not natively(fault[0])], [])
         return counts
 
-    def left(self, directories=("/dev/shm", "/tmp")):
+    def left(self, directories=("/dev/shm", "/tmp"), hosts=None):
         """Processes, mounts and files of any host that are neither Slurm's nor there from the start."""
         found = []
-        for host in [LOGIN, *self.cluster.hosts]:
+        for host in hosts or self.cluster.alive():
             found += [f"{host}: process {' '.join(arguments)}" for arguments in self.cluster.processes(host).values()
                       if os.path.basename(arguments[0]).split()[-1] not in OWN]
             found += [f"{host}: mount {point}" for point, kind in self.cluster.mounts(host, "/tmp")
@@ -95,7 +101,7 @@ class JobScripts(unittest.TestCase):
         return text
 
 
-class SlurmJobs(JobScripts):
+class SlurmTests(JobScripts):
     @classmethod
     def make_ready(cls):
         cls.slurm = Slurm(cls.cluster)
@@ -111,6 +117,19 @@ class SlurmJobs(JobScripts):
         self.assertEqual(state, ("COMPLETED", 0), self.output(name, job) + self.logs())
         return self.output(name, job)
 
+    def running(self, *options):
+        """A job in which Copper runs, until the file `stopped` is there."""
+        for name in ("launched", "stopped"):
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(f"{HOME}/{name}")
+        job = self.slurm.submit(f"{JOBS}/left_running.sh", *options)
+        self.assertTrue(eventually(lambda: os.path.exists(f"{HOME}/launched"), 60), self.logs())
+        self.assertEqual([self.cluster.mounts(host, self.mount) for host in self.cluster.hosts],
+                         [[(self.mount, "fuse.copper")]] * 4)
+        return job
+
+
+class SlurmJobs(SlurmTests):
     def test_the_quick_start_of_frontier_imports_on_all_nodes(self):
         said = self.completed("frontier")
         self.assertEqual(self.outputs(said, "import"), [self.below("/pip_env/numpy/__init__.py") + " 45"] * 8)
@@ -139,20 +158,9 @@ class SlurmJobs(JobScripts):
                              sum(count.blocks for path, count in counts.items() if not natively(path)))
         self.nothing_left()
 
-    def running(self):
-        """A job in which Copper runs, until the file `stopped` is there."""
-        for name in ("launched", "stopped"):
-            with contextlib.suppress(FileNotFoundError):
-                os.remove(f"{HOME}/{name}")
-        job = self.slurm.submit(f"{JOBS}/left_running.sh")
-        self.assertTrue(eventually(lambda: os.path.exists(f"{HOME}/launched"), 60), self.logs())
-        self.assertEqual([self.cluster.mounts(host, self.mount) for host in self.cluster.hosts],
-                         [[(self.mount, "fuse.copper")]] * 4)
-        return job
-
     def test_stop_from_the_login_host_leaves_nothing_on_any_host(self):
         job = self.running()
-        done = self.cluster.run(LOGIN, ["stop_copper.sh"])
+        done = self.cluster.run(LOGIN, ["bash", "-c", "module load copper && stop_copper.sh"])
         self.assertEqual((done.returncode, done.stderr), (0, ""), self.logs())
         self.assertEqual([self.cluster.mounts(host, self.mount) for host in self.cluster.hosts], [[]] * 4)
         with open(f"{HOME}/stopped", "w", encoding="utf-8"):

@@ -5,6 +5,7 @@ them: whatever is killed or refused when, nothing is left that was not there bef
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,13 +21,40 @@ STOP = os.path.join(SOURCE, "wrappers", "stop_copper.sh")
 MOUNT = "/tmp/mnt"
 
 
-class OnHosts(unittest.TestCase):
+class HostsTest(unittest.TestCase):
+    maxDiff = 4000
+    dead = ()
+
+    @classmethod
+    def setUpClass(cls):
+        cls.cluster = Cluster(3)
+        cls.addClassCleanup(cls.cluster.down)
+        cls.cluster.up()
+        cls.site = os.path.join(HOME, "site.conf")
+        cls.write(cls.site, "keep = SSH_AUTH_SOCK COPPER_VIRTUAL_CLUSTER\n")
+
     def setUp(self):
-        self.cluster = Cluster(3)
-        self.addCleanup(self.cluster.down)
-        self.cluster.up()
-        self.site = os.path.join(HOME, "site.conf")
-        self.write(self.site, "keep = SSH_AUTH_SOCK COPPER_VIRTUAL_CLUSTER\n")
+        shutil.rmtree(f"{HOME}/copper-logs", ignore_errors=True)
+        self.addCleanup(self.kill_everything)
+
+    def kill_everything(self):
+        for host in {LOGIN, *self.cluster.hosts} - set(self.dead):
+            self.kill_processes(host)
+            for point, kind in self.cluster.mounts(host, "/tmp"):
+                if kind == "fuse.copper":
+                    self.cluster.run(host, ["umount", "-l", point], user=0)
+            for directory in ("/dev/shm", "/tmp"):
+                for name in os.listdir(self.cluster.root(host) + directory):
+                    path = f"{self.cluster.root(host)}{directory}/{name}"
+                    if os.path.isdir(path):
+                        shutil.rmtree(path, ignore_errors=True)
+                    else:
+                        os.unlink(path)
+
+    def kill_processes(self, host):
+        for pid in self.cluster.processes(host):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     @staticmethod
     def write(path, text):
@@ -75,8 +103,6 @@ class OnHosts(unittest.TestCase):
                           if not name.startswith("ompi.")]  # what a killed orted leaves
         return found
 
-    dead = ()
-
     def nothing_left(self):
         eventually(lambda: not self.left(), 10)
         self.assertEqual(self.left(), [])
@@ -92,8 +118,8 @@ class OnHosts(unittest.TestCase):
     def processes(self, host, program):
         return [pid for pid, words in self.cluster.processes(host).items() if os.path.basename(words[0]) == program]
 
-    # ---- the tests ----
 
+class OnHosts(HostsTest):
     def test_a_run_is_started_from_a_host_that_has_no_part_in_it_and_ended_from_another(self):
         self.ready()
         self.stopped(self.stop("-v", MOUNT, host="nid001"))
@@ -178,28 +204,48 @@ class OnHosts(unittest.TestCase):
         self.assertEqual(launch.wait(30), 1)
         self.nothing_left()
 
+    def test_a_launch_while_the_former_run_is_stopped_comes_before_or_after(self):
+        self.ready()
+        with self.cluster.start(LOGIN, [STOP, "-v", MOUNT], stdout=subprocess.DEVNULL) as stop:
+            launched = self.launch()
+        self.assertEqual(stop.returncode, 0)
+        if launched.returncode == 0:
+            self.assertTrue(all(self.works(host) for host in self.cluster.hosts))
+        else:
+            self.refused(launched, "in use")
+        self.stopped(self.stop("-v", MOUNT))
+
     def test_stop_ends_what_is_left_of_a_run_whose_launchers_were_killed(self):
         self.ready()
         for host in [LOGIN, "nid000"]:
-            for pid in self.cluster.processes(host):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+            self.kill_processes(host)
         self.stopped(self.stop())
 
     def test_a_launch_cleans_up_what_a_killed_run_left_on_its_hosts(self):
         self.ready()
         for host in [LOGIN, *self.cluster.hosts]:
-            for pid in self.cluster.processes(host):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+            self.kill_processes(host)
         self.ready()
+        for host in self.cluster.hosts:
+            self.assertEqual(len(os.listdir(f"{self.cluster.root(host)}/dev/shm/copper-{self.cluster.user}")), 1)
         self.stopped(self.stop("-v", MOUNT))
 
+    def test_stop_ends_launchers_that_hang_and_whose_keepers_were_killed(self):
+        self.ready()
+        for pid, words in self.cluster.processes(LOGIN).items():
+            if any(word.endswith("copper_keeper.sh") for word in words):
+                os.kill(pid, signal.SIGKILL)
+            elif os.path.basename(words[0]).startswith("mpiexec"):
+                os.kill(pid, signal.SIGSTOP)
+        self.stopped(self.stop())
+
+
+class DeadHost(HostsTest):
     def test_a_dead_host_is_named_and_the_others_are_ended(self):
         self.ready()
-        self.cluster.kill("nid001")
-        self.dead = ("nid001",)
-        self.refused(self.stop(), "nid001", "cannot be reached", status=1)
+        self.cluster.kill("nid002")
+        self.dead = ("nid002",)
+        self.refused(self.stop(), "nid002", "cannot be reached", status=1)
         self.nothing_left()
 
 

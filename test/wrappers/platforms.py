@@ -5,6 +5,7 @@
     RECORD=yes platforms.py    writes expected/ anew: read the difference before you believe it
 """
 
+import contextlib
 import json
 import os
 import shlex
@@ -20,8 +21,9 @@ sys.path.insert(0, os.path.join(SOURCE, "test", "mount"))
 from copper_nodes import MountTest, main, mounts_below, run, runs_naming  # pylint: disable=wrong-import-position
 
 RECORD = "RECORD" in os.environ
-AURORA = {"PBS_JOBID": "4711.aurora-pbs-0001.host"}
-FRONTIER = {"SLURM_JOB_ID": "4711", "SLURM_JOB_NODELIST": "frontier[00009-00011,10624]", "SLURM_NTASKS": "448",
+JOB = str(os.getpid())  # another's tests may run beside ours
+AURORA = {"PBS_JOBID": f"{JOB}.aurora-pbs-0001.host"}
+FRONTIER = {"SLURM_JOB_ID": JOB, "SLURM_JOB_NODELIST": "frontier[00009-00011,10624]", "SLURM_NTASKS": "448",
             "SLURM_CPU_BIND": "quiet,mask_cpu:0x1"}
 
 
@@ -34,9 +36,9 @@ class Platforms(MountTest):
         os.mkdir(self.home)
         os.mkdir(self.bin)
         self.node_file = os.path.join(self.top, "nodes")
-        self.nodes("x4001c0s0b0n0.hsn.cm.aurora.alcf.anl.gov", "x4001c0s1b0n0.hsn.cm.aurora.alcf.anl.gov")
+        self.write_nodes("x4001c0s0b0n0.hsn.cm.aurora.alcf.anl.gov", "x4001c0s1b0n0.hsn.cm.aurora.alcf.anl.gov")
 
-    def nodes(self, *hosts):
+    def write_nodes(self, *hosts):
         with open(self.node_file, "w", encoding="utf-8") as file:
             file.writelines(host + "\n" for host in hosts)
 
@@ -44,6 +46,8 @@ class Platforms(MountTest):
         env = {"PATH": f"{self.bin}:{os.environ['COPPER_BIN']}:/usr/bin:/bin", "HOME": self.home, "USER": "someone",
                "LANG": "C.UTF-8", "COPPER_BIN": os.environ["COPPER_BIN"], "PBS_NODEFILE": self.node_file, **job}
         command = ["env", "-i", *(f"{key}={value}" for key, value in env.items()), os.path.join(SOURCE, "wrappers", name)]
+        if name.startswith("stop") and "SLURM_JOB_ID" not in job and "PBS_JOBID" not in job:
+            options = ("-d", os.path.join(self.home, "copper-logs"), *options)  # else it could be another's run
         return run([*command, *options], timeout=timeout)
 
     def dry(self, name, *options, job):
@@ -58,7 +62,7 @@ class Platforms(MountTest):
         for command in commands:
             for word in command:
                 for place, called in ((os.environ["COPPER_BIN"], "BIN"), (os.path.join(SOURCE, "wrappers"), "LIB"),
-                                      (self.top, "TOP"), (f"copper-{os.geteuid()}", "copper-UID")):
+                                      (self.top, "TOP"), (f"copper-{os.geteuid()}", "copper-UID"), (JOB, "JOB")):
                     word = word.replace(place, called)
                 text += ("  " if text and not text.endswith("\n\n") else "") + shlex.quote(word) + "\n"
             text += "\n"
@@ -86,7 +90,7 @@ class Platforms(MountTest):
                               "/tmp/view", "-d", self.top + "/out", "--per-rank-output", job=FRONTIER)
         program = service[service.index("--") + 1:]
         for words in ("-l 5", "-t both", "-T 4", "-M 10M", "-E 500", "-P", "-N 20", "-A", "-I 60", "-b 3,4", f"-F {book}",
-                      "-a facility", "-n cxi2", "--mount /tmp/view", "--per-rank-output", f"--log-dir {self.top}/out/4711/logs"):
+                      "-a facility", "-n cxi2", "--mount /tmp/view", "--per-rank-output", f"--log-dir {self.top}/out/{JOB}/logs"):
             self.assertIn(f" {words} ", " ".join(program) + " ")
         self.assertIn("FI_CXI_DEVICE_NAME=cxi2", service)
 
@@ -102,10 +106,10 @@ class Platforms(MountTest):
                 self.assertFalse([word for word in command if word.startswith(tuple(name + "=" for name in unwanted) or "=")])
 
     def test_more_than_64_nodes_keep_their_logs(self):
-        self.nodes(*(f"x{i}" for i in range(65)))
+        self.write_nodes(*(f"x{i}" for i in range(65)))
         for more, kept in (((), True), (("--per-rank-output",), False)):
             front_end, service = self.dry("launch_copper_aurora.sh", *more, job=AURORA)
-            local = f"/tmp/copper-logs-{os.geteuid()}/4711"
+            local = f"/tmp/copper-logs-{os.geteuid()}/{JOB}"
             self.assertEqual((local in front_end, local in service), (kept, kept))
             self.assertEqual("--node-log-dir" in service, kept)
 
@@ -133,7 +137,7 @@ class Platforms(MountTest):
         self.dry("launch_copper_aurora.sh", job=AURORA)
         self.assertEqual((os.listdir(self.home), runs_naming(self.top)), ([], []))
 
-    def record(self, platform, job):
+    def write_record(self, platform, job):
         """What a run left in its job directory, as launch would have written it."""
         directory = os.path.join(self.home, "copper-logs", job)
         os.makedirs(directory + "/logs", 0o700)
@@ -150,7 +154,7 @@ class Platforms(MountTest):
                                               ("pbs", "qstat", "exit 0", False), ("pbs", "qstat", "exit 35", True),
                                               ("pbs", "qstat", "exit 153", True), ("pbs", "qstat", "exit 2", False)):
             with self.subTest(platform=platform, answer=answer):
-                record = self.record(platform, "4711")
+                record = self.write_record(platform, JOB)
                 with open(os.path.join(self.bin, asked), "w", encoding="utf-8") as file:
                     file.write(f"#!/bin/sh\n{answer}\n")
                 os.chmod(file.name, 0o755)
@@ -163,20 +167,49 @@ class Platforms(MountTest):
                 shutil.rmtree(os.path.dirname(record))
 
     def test_a_record_that_others_could_have_written_is_not_followed(self):
-        record = self.record("pbs", "4711")
+        record = self.write_record("pbs", JOB)
         self.assertEqual(len(self.dry("stop_copper.sh", job=AURORA)), 1)
         os.chmod(record, 0o666)
         self.assertEqual(self.dry("stop_copper.sh", job=AURORA), [])
+
+    def test_stop_in_a_job_leaves_the_runs_of_other_jobs_alone(self):
+        """Also those of this machine, and of jobs whose number only begins like ours."""
+        runs = f"/dev/shm/copper-{os.geteuid()}"
+        other = os.path.join(runs, JOB + "1")
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(runs, 0o700)
+        os.mkdir(other, 0o700)
+        self.addCleanup(shutil.rmtree, other, ignore_errors=True)
+        with open(other + "/run", "w", encoding="utf-8") as file:
+            file.write(f"kind=local\njob={JOB}1\nmount={self.top}/other\nnodes=1\njob_dir={self.home}/copper-logs/{JOB}1\n")
+        for job in (AURORA, FRONTIER):
+            done = self.script("stop_copper.sh", job=job)
+            self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "Copper: nothing to stop\n", ""))
+        self.assertTrue(os.path.exists(other + "/run"))
+        done = self.script("stop_copper.sh", "-v", self.top + "/other", job=AURORA)
+        self.assertEqual((done.stdout, os.path.exists(other)), (f"Copper stopped: {self.top}/other\n", False))
+
+    def test_a_step_that_comes_up_after_stop_does_nothing(self):
+        job = os.path.join(self.top, "job")
+        node = [os.path.join(SOURCE, "wrappers", "copper_node.sh"), "front_end", "--job", "late-" + JOB, "--mount", self.top + "/view",
+                "--log-dir", self.top, "--launched-by", self.top, "--job-dir", job, "--", "/bin/touch", self.top + "/begun"]
+        for reason in ("is not here", "was stopped while it started"):
+            done = run(node)
+            self.assertEqual((done.returncode, done.stderr), (2, ""))
+            self.assertIn(f"copper: refused: {socket.gethostname().split('.')[0]}: ", done.stdout)
+            self.assertIn(reason, done.stdout)
+            os.makedirs(job, exist_ok=True)
+        self.assertFalse(os.path.exists(self.top + "/begun") or os.path.exists(self.top + "/view"))
 
     # ---- and when they are run ----
 
     def test_a_launcher_like_pals_s_starts_and_ends_a_run(self):
         shutil.copy(os.path.join(HERE, "stand_in_mpiexec.py"), os.path.join(self.bin, "mpiexec"))
-        self.nodes(socket.gethostname())
+        self.write_nodes(socket.gethostname())
         mount = os.path.join(self.top, "view")
         options = ["-v", mount, "-b", "0"]
         self.addCleanup(self.script, "stop_copper_aurora.sh", "-v", mount, job=AURORA)
-        for name in ("4711", "4711.3"):  # the refused one had 4711.2
+        for name in (JOB, JOB + ".3"):  # the refused one had .2
             launched = self.script("launch_copper_aurora.sh", *options, "-n", "auto", job=AURORA)
             self.assertEqual((launched.returncode, launched.stderr), (0, ""), self.logs())
             self.assertIn("1 host,", launched.stdout)

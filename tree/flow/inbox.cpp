@@ -162,6 +162,7 @@ std::optional<Received> Inbox::receive() {
 
 void Inbox::tag(Stream& stream) {
   const auto arrived = stream.arrival->arrived();
+  if (arrived == stream.tagged) return;  // perhaps handed out already: then it has no room any more
   stream.tagger.add(stream.room.span().subspan(stream.tagged, arrived - stream.tagged));
   stream.tagged = arrived;
 }

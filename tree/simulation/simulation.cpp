@@ -42,6 +42,7 @@ class Simulation::Machine final : Storage, Clients {
     stopped_ = false;
     auto former = std::exchange(process_, std::make_unique<Process>(*this));
     for (const auto& [key, outcome] : former->index.outcomes()) process_->node.adopt(key, outcome, now);
+    if (const auto census = std::exchange(census_under_way_, std::nullopt)) census_wanted_ = census;
     if (mounted_) events_.push_back(Mounted{});
     for (const auto& owed : owed_) events_.push_back(owed.event);
     wake(Cause::doorbell);
@@ -170,11 +171,15 @@ class Simulation::Machine final : Storage, Clients {
 
   void turn() {
     const auto now = simulation_.now();
-    auto& engine = process_->engine;
     port().begin_turn();
-    if (const auto scope = std::exchange(census_wanted_, std::nullopt)) engine.begin_census(*scope, now);
-    engine.turn(now);
-    while (const auto taken = engine.census_taken()) {
+    auto& rank = process_->engine;
+    if (const auto scope = std::exchange(census_wanted_, std::nullopt)) {
+      rank.begin_census(*scope, now);
+      census_under_way_ = scope;
+    }
+    rank.turn(now);
+    while (const auto taken = rank.census_taken()) {
+      census_under_way_.reset();
       note(8, taken->census.ranks);
       simulation_.application_.on_census(self_, taken->census);
     }
@@ -184,7 +189,7 @@ class Simulation::Machine final : Storage, Clients {
     cancelled_in_this_turn_.clear();
     expect(node().store().bytes() <= node().store().bound(), "a store is within its bound");
     if (port().has_received() || !events_.empty() || !loaded_.empty()) wake(Cause::doorbell);
-    if (const auto deadline = engine.deadline()) wake_by(std::max(*deadline, now));
+    if (const auto deadline = engine().deadline()) wake_by(std::max(*deadline, now));
   }
   // A turn by that time, if it is due then: most deadlines are put off before they come.
   void wake_by(Instant when) {
@@ -294,7 +299,7 @@ class Simulation::Machine final : Storage, Clients {
   std::optional<Instant> wakes_at_;
   std::optional<Instant> timer_;
   bool stopped_ = false;
-  std::optional<Scope> census_wanted_;
+  std::optional<Scope> census_wanted_, census_under_way_;
   std::deque<Loaded> loaded_;
   std::deque<Event> events_;
   std::unordered_set<Key, KeyHash> loads_;  // under way

@@ -4,11 +4,11 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "tree/simulation/replay/replay.h"
+#include "wrappers/refused.h"
 
 namespace copper {
 
@@ -28,14 +28,8 @@ struct SimulateOptions {
 // The subcommand with its options, which are parsed into `options`.
 CLI::App* add_simulate(CLI::App& app, SimulateOptions& options);
 
-// The exit status. Prints the table or the JSON; progress on stderr when it takes long. Throws Refused (see
-// below) where an option cannot be used.
+// The exit status. Prints the table or the JSON; progress on stderr when it takes long. Throws Refused where
+// an option cannot be used.
 int simulate(const SimulateOptions& options);
-
-// One line for the user; exit status 2.
-class Refused : public std::runtime_error {
- public:
-  using std::runtime_error::runtime_error;
-};
 
 }  // namespace copper

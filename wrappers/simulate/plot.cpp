@@ -7,9 +7,12 @@
 #include <functional>
 
 #include "wrappers/simulate/comparison.h"
+#include "wrappers/svg.h"
 
 namespace copper {
 namespace {
+
+using svg::Axis;
 
 constexpr double width = 960;
 constexpr double height = 600;
@@ -40,43 +43,6 @@ const std::array<Curve, 6>& curves() {
 
 double seconds(Duration d) { return std::chrono::duration<double>(d).count(); }
 
-// From a value to a place on an axis.
-struct Axis {
-  double first;  // logarithms
-  double last;
-  double from;  // places
-  double to;
-  double place(double value) const {
-    return from + (std::log10(value) - first) / (last - first) * (to - from);
-  }
-};
-
-std::string escaped(const std::string& text) {
-  std::string out;
-  for (const char c : text) {
-    if (c == '<')
-      out += "&lt;";
-    else if (c == '>')
-      out += "&gt;";
-    else if (c == '&')
-      out += "&amp;";
-    else if (static_cast<unsigned char>(c) < 0x20)
-      out += ' ';
-    else
-      out += c;
-  }
-  return out;
-}
-
-std::string text_at(double x, double y, const char* anchor, const std::string& text, const char* more = "") {
-  return fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"{}\"{}>{}</text>\n", x, y, anchor, more,
-                     escaped(text));
-}
-std::string line(double x1, double y1, double x2, double y2, const std::string& style) {
-  return fmt::format("<line x1=\"{:.1f}\" y1=\"{:.1f}\" x2=\"{:.1f}\" y2=\"{:.1f}\" {}/>\n", x1, y1, x2, y2,
-                     style);
-}
-
 Axis node_axis(const Comparison& comparison) {
   const auto first = std::log10(comparison.rows.front().nodes);
   const auto last = std::log10(comparison.rows.back().nodes);
@@ -98,27 +64,27 @@ Axis time_axis(const Comparison& comparison) {
 }
 
 std::string axes(const Comparison& comparison, const Axis& x, const Axis& y) {
-  std::string svg;
+  std::string out;
   for (auto power = y.first; power <= y.last + 0.5; power += 1) {
-    const auto at = y.place(std::pow(10.0, power));
-    svg += line(area_left, at, area_right, at, "stroke=\"#ddd\"");
-    svg += text_at(area_left - 8, at + 4, "end", fmt::format("{:g}", std::pow(10.0, power)));
+    const auto at = y.place(power);
+    out += svg::line(area_left, at, area_right, at, "stroke=\"#ddd\"");
+    out += svg::text(area_left - 8, at + 4, "end", fmt::format("{:g}", std::pow(10.0, power)));
   }
   double last_label = -1e9;
   for (const auto& row : comparison.rows) {
-    const auto at = x.place(row.nodes);
-    svg += line(at, area_bottom, at, area_bottom + 5, "stroke=\"#000\"");
+    const auto at = x.place(std::log10(row.nodes));
+    out += svg::line(at, area_bottom, at, area_bottom + 5, "stroke=\"#000\"");
     if (at - last_label < 38) continue;  // no room for it
     last_label = at;
-    svg += text_at(at, area_bottom + 20, "middle", std::to_string(row.nodes));
+    out += svg::text(at, area_bottom + 20, "middle", std::to_string(row.nodes));
   }
-  svg += line(area_left, area_bottom, area_right, area_bottom, "stroke=\"#000\"");
-  svg += line(area_left, area_bottom, area_left, area_top, "stroke=\"#000\"");
-  svg += text_at((area_left + area_right) / 2, area_bottom + 44, "middle", "nodes");
-  svg += text_at(
+  out += svg::line(area_left, area_bottom, area_right, area_bottom, "stroke=\"#000\"");
+  out += svg::line(area_left, area_bottom, area_left, area_top, "stroke=\"#000\"");
+  out += svg::text((area_left + area_right) / 2, area_bottom + 44, "middle", "nodes");
+  out += svg::text(
       0, 0, "middle", "time to finish, seconds",
       fmt::format(" transform=\"translate(22 {:.0f}) rotate(-90)\"", (area_top + area_bottom) / 2).c_str());
-  return svg;
+  return out;
 }
 
 std::string curve_svg(const Comparison& comparison, const Curve& curve, const Axis& x, const Axis& y) {
@@ -128,10 +94,10 @@ std::string curve_svg(const Comparison& comparison, const Curve& curve, const Ax
   for (const auto& row : comparison.rows) {
     const auto s = seconds(curve.time(row));
     if (s <= 0) continue;  // has no place on a logarithmic axis
-    points += fmt::format("{:.1f},{:.1f} ", x.place(row.nodes), y.place(s));
+    points += fmt::format("{:.1f},{:.1f} ", x.place(std::log10(row.nodes)), y.place(std::log10(s)));
     if (through)
-      dots += fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3\" fill=\"{}\"/>\n", x.place(row.nodes),
-                          y.place(s), curve.colour);
+      dots += fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3\" fill=\"{}\"/>\n",
+                          x.place(std::log10(row.nodes)), y.place(std::log10(s)), curve.colour);
   }
   return fmt::format("<polyline points=\"{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"2\"{}/>\n", points,
                      curve.colour, through ? "" : fmt::format(" stroke-dasharray=\"{}\"", curve.dash)) +
@@ -139,17 +105,17 @@ std::string curve_svg(const Comparison& comparison, const Curve& curve, const Ax
 }
 
 std::string legend() {
-  std::string svg;
+  std::string out;
   double y = area_top + 10;
   for (const auto& curve : curves()) {
     const bool through = curve.dash[0] == '\0';
-    svg += line(area_right + 24, y, area_right + 60, y,
-                fmt::format("stroke=\"{}\" stroke-width=\"2\"{}", curve.colour,
-                            through ? "" : fmt::format(" stroke-dasharray=\"{}\"", curve.dash)));
-    svg += text_at(area_right + 68, y + 4, "start", curve.name);
+    out += svg::line(area_right + 24, y, area_right + 60, y,
+                     fmt::format("stroke=\"{}\" stroke-width=\"2\"{}", curve.colour,
+                                 through ? "" : fmt::format(" stroke-dasharray=\"{}\"", curve.dash)));
+    out += svg::text(area_right + 68, y + 4, "start", curve.name);
     y += 24;
   }
-  return svg;
+  return out;
 }
 
 }  // namespace
@@ -157,20 +123,20 @@ std::string legend() {
 std::string comparison_svg(const Comparison& comparison) {
   const auto x = node_axis(comparison);
   const auto y = time_axis(comparison);
-  auto svg = fmt::format(
+  auto out = fmt::format(
       "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{0}\" height=\"{1}\" viewBox=\"0 0 {0} {1}\" "
       "font-family=\"sans-serif\" font-size=\"13\">\n<rect width=\"{0}\" height=\"{1}\" fill=\"#fff\"/>\n",
       width, height);
-  svg += text_at(area_left, 24, "start",
-                 fmt::format("{}, {} processes on each node", comparison.trace, comparison.processes),
-                 " font-size=\"16\"");
-  svg += text_at(area_left, 42, "start", comparison.network + "; " + comparison.service,
-                 " font-size=\"10\" fill=\"#555\"");
-  svg += text_at(area_left, 54, "start", comparison.storage, " font-size=\"10\" fill=\"#555\"");
-  svg += axes(comparison, x, y);
-  for (const auto& curve : curves()) svg += curve_svg(comparison, curve, x, y);
-  svg += legend();
-  return svg + "</svg>\n";
+  out += svg::text(area_left, 24, "start",
+                   fmt::format("{}, {} processes on each node", comparison.trace, comparison.processes),
+                   " font-size=\"16\"");
+  out += svg::text(area_left, 42, "start", comparison.network + "; " + comparison.service,
+                   " font-size=\"10\" fill=\"#555\"");
+  out += svg::text(area_left, 54, "start", comparison.storage, " font-size=\"10\" fill=\"#555\"");
+  out += axes(comparison, x, y);
+  for (const auto& curve : curves()) out += curve_svg(comparison, curve, x, y);
+  out += legend();
+  return out + "</svg>\n";
 }
 
 }  // namespace copper

@@ -1,6 +1,7 @@
 #!/bin/bash
 #SBATCH --nodes=4 --time=5 --job-name=left_running --output=%x.%j
 # A job that waits, with Copper running, until it is told to go on.
+module load copper
 set -e
 launch_copper.sh
 srun head -c 4 "/tmp/${USER}/copper/mnt/storage/input/data" >/dev/null

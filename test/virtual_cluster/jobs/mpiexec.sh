@@ -1,5 +1,6 @@
 #!/bin/bash
 # The quick start, by MPICH's or Open MPI's own launcher on hosts that a file names: mpiexec.sh HOSTFILE MPIEXEC...
+module load copper
 set -e
 hosts=$1
 shift

@@ -1,6 +1,7 @@
 #!/bin/bash
 #SBATCH --nodes=4 --time=5 --job-name=recipes --output=%x.%j
 # The routing recipes, one after the other in one job: each prefixes one path with the mount, and no more.
+module load copper
 set -e
 VIEW=/tmp/${USER}/copper
 SITE=lib/python$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')/site-packages

@@ -1,0 +1,131 @@
+// See worker_process.h.
+#include "fuse_frontend/mount/worker_process.h"
+
+#include <fmt/format.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <system_error>
+
+namespace copper {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+constexpr auto look_period = milliseconds{50};      // for a worker that is dead and hangs
+constexpr auto lane_patience = milliseconds{1000};  // no lane is inside the kernel for so long but in a log
+constexpr auto end_patience = milliseconds{5000};
+
+// The first of the watched signals, -1 where none comes in time.
+int next_signal(milliseconds time) {
+  const auto set = watched_signals();
+  const timespec timeout{.tv_sec = time.count() / 1000, .tv_nsec = time.count() % 1000 * 1'000'000};
+  return ::sigtimedwait(&set, nullptr, &timeout);
+}
+
+// Of a thread: does it run no more?
+bool is_dead(pid_t process, std::uint32_t thread) {
+  std::ifstream file(fmt::format("/proc/{}/task/{}/stat", process, thread));
+  const std::string stat(std::istreambuf_iterator<char>(file), {});
+  const auto name_end = stat.rfind(") ");
+  if (name_end == std::string::npos || name_end + 2 >= stat.size()) return true;
+  const char state = stat[name_end + 2];
+  return state == 'Z' || state == 'X';
+}
+
+}  // namespace
+
+sigset_t watched_signals() {
+  sigset_t set;
+  ::sigemptyset(&set);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGCHLD}) ::sigaddset(&set, signal);
+  return set;
+}
+
+std::optional<int> signal_within(milliseconds time) {
+  const auto until = steady_clock::now() + time;
+  for (auto rest = time; rest.count() > 0;
+       rest = std::chrono::ceil<milliseconds>(until - steady_clock::now())) {
+    if (const int signal = next_signal(rest); signal > 0 && signal != SIGCHLD) return signal;
+  }
+  return std::nullopt;
+}
+
+WorkerProcess::WorkerProcess(Segment& segment, const Mountpoint& mountpoint, const WorkerOptions& options,
+                             const std::shared_ptr<spdlog::logger>& log)
+    : segment_(segment) {
+  for (auto& thread : segment.header().lane_threads) thread.store(0);
+  log->flush();
+  const auto parent = ::getpid();
+  pid_ = ::fork();
+  if (pid_ < 0) throw std::system_error(errno, std::generic_category(), "fork");
+  if (pid_ > 0) return;
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (::getppid() != parent) ::_exit(1);
+  // The parent decides when it ends; a terminal's Ctrl-C is meant for the parent.
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) std::signal(signal, SIG_IGN);
+  const auto set = watched_signals();
+  ::sigprocmask(SIG_UNBLOCK, &set, nullptr);
+  work(segment, mountpoint.fuse_device(), options, log);
+}
+
+std::optional<int> WorkerProcess::wait() {
+  auto dead_since = steady_clock::time_point::max();
+  while (true) {
+    const int signal = next_signal(look_period);
+    if (signal == SIGCHLD) {
+      if (reap()) return std::nullopt;
+    } else if (signal > 0) {
+      return signal;
+    } else if (is_dead(pid_, static_cast<std::uint32_t>(pid_))) {
+      if (reap()) return std::nullopt;
+      dead_since = std::min(dead_since, steady_clock::now());
+      if (only_hangs() || steady_clock::now() - dead_since > lane_patience) return std::nullopt;
+    }
+  }
+}
+
+// One signal may stand for the end of several: former workers that hung are among them.
+bool WorkerProcess::reap() {
+  int status = 0;
+  for (pid_t ended = 0; (ended = ::waitpid(-1, &status, WNOHANG)) > 0;) {
+    if (ended == pid_) status_ = status;
+  }
+  return status_.has_value();
+}
+
+bool WorkerProcess::only_hangs() const {
+  return std::ranges::all_of(segment_.header().lane_threads, [this](const segment::AtomicU32& thread) {
+    const auto number = thread.load();
+    return number == 0 || is_dead(pid_, number);
+  });
+}
+
+std::string WorkerProcess::end() const {
+  if (!status_) return fmt::format("process {} was killed and hangs inside the system", pid_);
+  if (WIFSIGNALED(*status_))
+    return fmt::format("process {} died of signal {} ({})", pid_, WTERMSIG(*status_),
+                       ::strsignal(WTERMSIG(*status_)));
+  return fmt::format("process {} ended with status {}", pid_, WEXITSTATUS(*status_));
+}
+
+void WorkerProcess::kill(Mountpoint& mountpoint, spdlog::logger& log) {
+  ::kill(pid_, SIGKILL);
+  mountpoint.abort();  // another may wait in the kernel for a lock of one whom it should have replied to
+  const auto deadline = steady_clock::now() + end_patience;
+  while (!reap()) {
+    const auto rest = std::chrono::ceil<milliseconds>(deadline - steady_clock::now());
+    if (rest.count() <= 0) return log.warn("the worker, process {}, hangs inside the system", pid_);
+    next_signal(rest);
+  }
+}
+
+}  // namespace copper

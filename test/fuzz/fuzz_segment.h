@@ -1,0 +1,39 @@
+// A segment for targets that need one in each run: made once, its files gone at once, so that a crash leaves
+// nothing behind.
+#pragma once
+
+#include <cstring>
+
+#include "service/segment/segment.h"
+#include "test/fuzz/fuzz.h"
+#include "test/service/scratch.h"
+
+namespace copper {
+
+inline constexpr std::size_t fuzz_arena_bytes = 256 << 10;
+
+inline Segment& fuzz_segment() {
+  static Segment segment = [] {
+    const Scratch scratch;
+    auto made = Segment::own({.stem = scratch / "node", .lanes = 1, .arena_bytes = fuzz_arena_bytes},
+                             std::chrono::milliseconds(0));
+    must(made.commit_arena(fuzz_arena_bytes), "there is shared memory for an arena");
+    return made;
+  }();
+  return segment;
+}
+
+// As just made, for the next run. `used`: so much of the arena has been written to.
+inline void renew(Segment& segment, std::size_t used = fuzz_arena_bytes) {
+  auto& header = segment.header();
+  std::memset(segment.arena().data(), 0, used);
+  std::memset(static_cast<void*>(&segment.lane(0)), 0, sizeof(segment::Lane));
+  header.arena_bytes_committed = fuzz_arena_bytes;
+  header.worker_generation = 1;
+  header.service_generation = 1;
+  header.service_alive_ns = 0;
+  header.mount_state = static_cast<std::uint32_t>(segment::MountState::mounted);
+  header.freshness_ms = 0;
+}
+
+}  // namespace copper
