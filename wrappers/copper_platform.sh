@@ -113,7 +113,11 @@ step_command() { # what host_file hosts...
   setting_words stay stay
   more=()
   case $what in
-    service) setting_words more service_flags ;;
+    service)
+      # Which ends with the first of its ranks, at once, and is started again (copper_keeper.sh).
+      setting_words together stay
+      setting_words more service_flags
+      ;;
     *) setting_words more front_end_flags ;;
   esac
   case $platform in

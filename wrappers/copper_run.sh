@@ -216,6 +216,7 @@ end_named() {
 # Ends the run that was read and removes all it left. A line and 1 for what it could not.
 end_run() {
   local i point status=0
+  : 2>/dev/null >"$run_dir/stopping"  # keepers start nothing again
   end_named TERM launch 15            # still starting: it cleans up itself
   end_named TERM 'copper_fuse*' 5     # unmount and end
   end_named TERM 'copper_service*' 20  # leave MPI together, after they have written what the run was like
