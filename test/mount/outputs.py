@@ -96,6 +96,7 @@ class Outputs(MountTest):
     def test_the_figures_of_a_job_are_the_sum_of_its_ranks_and_what_storage_has_seen(self):
         with nodes_on_model(source, options=("-P", "-A", "-T", "2")) as (self.nodes, storage, place):
             nodes = self.nodes
+            nodes.on_each(lambda i: os.readlink(nodes.path(i, "/proc")))  # no question to storage
             self.read_all(nodes, place)
             counts = storage.counts()
             job = self.stop(nodes)
@@ -127,6 +128,7 @@ class Outputs(MountTest):
             self.assertEqual(asked("rank"), of_job["rank", "client_asks"] - of_job["rank", "client_found"])
             self.assertEqual(of_job["rank", "client_found"], of_job["front_end", "fuse_found"])
             self.assertEqual(asked("storage"), loads - of_job["rank", "loads_known"])
+            self.assertGreater(of_job["rank", "loads_known"], 0)
             self.assertEqual(sum(v["asks"] for v in paths.values()), of_job["rank", "client_asks"])
             self.assertEqual(sum(v["hits"] for v in paths.values()), of_job["rank", "client_hits"])
             self.assertEqual(sum(v["loads"] for v in paths.values()), loads)
