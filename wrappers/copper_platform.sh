@@ -115,7 +115,7 @@ step_command() { # what host_file hosts...
   case $what in
     service)
       # Which ends with the first of its ranks, at once, and is started again (copper_keeper.sh).
-      setting_words together stay
+      setting_words stay together
       setting_words more service_flags
       ;;
     *) setting_words more front_end_flags ;;

@@ -99,7 +99,10 @@ class Rig {
     const Key key = what < 64    ? Key::entry("/lib/a.so")
                     : what < 128 ? Key::listing("/lib")
                                  : Key::file_block("/lib/a.so", what, {.size = 1 << 30});
-    wait(Request(nullptr, *slot, {slots_, inbox_, segment_.header()}, {}, 0), key, what % 16);
+    wait(Request(nullptr, *slot,
+                 {slots_, inbox_, segment_.header(), segment_.header().fuse_latencies[0].operations[0]}, {},
+                 0),
+         key, what % 16);
   }
 
   void complete(std::uint8_t what, FuzzInput& input) {
@@ -152,11 +155,14 @@ class Rig {
 }  // namespace
 
 // Storage that fails at once.
-Direct::Direct(const DirectOptions&, std::function<void()> wake) : storage_({}, memory_, std::move(wake)) {}
-void Direct::read(const Key& key, std::uint64_t client, std::uint64_t) {
+Direct::Direct(const DirectOptions&, std::function<void()> wake, Instant now)
+    : storage_({}, memory_, std::move(wake)), pace_(1, 1, 1, now) {}
+void Direct::go_on(Instant) {}
+std::optional<Instant> Direct::due(Instant) { return std::nullopt; }
+void Direct::read(const Key& key, std::uint64_t client, std::uint64_t, Instant) {
   waiting_[key].clients.push_back(client);
 }
-std::optional<Direct::Taken> Direct::take() {
+std::optional<Direct::Taken> Direct::take(Instant) {
   if (waiting_.empty()) return std::nullopt;
   const auto first = waiting_.begin();
   Taken taken{{.key = first->first, .value = Errno{EIO}}, std::move(first->second.clients)};

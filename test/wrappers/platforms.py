@@ -129,7 +129,8 @@ class Platforms(MountTest):
             file.write("# somewhere\nplatform = slurm\ncores=62,63\nmount = /tmp/%u/view\nstay =\nservice_flags = --mpi=cray_shasta\n")
         front_end, service = self.dry("launch_copper.sh", "--site", site, job=FRONTIER)
         self.assertIn("/tmp/someone/view", front_end)
-        self.assertNotIn("--no-kill", front_end + service)
+        self.assertNotIn("--no-kill", front_end)
+        self.assertIn("--kill-on-bad-exit=1", service)
         self.assertEqual(("--mpi=cray_shasta" in front_end, "--mpi=cray_shasta" in service), (False, True))
         self.assertIn("62,63", service)
 
