@@ -8,6 +8,7 @@
 
 #include "tree/limits.h"
 #include "tree/simulation/failure.h"
+#include "tree/simulation/simulated_index.h"
 
 namespace copper::simulation {
 
@@ -96,36 +97,6 @@ class Simulation::Machine final : Storage, Clients {
     Event event;  // what it asked
   };
 
-  // Of outcomes with bytes, as the node's own in shared memory.
-  class Index final : public ReadyIndex {
-   public:
-    void insert(const Key& key, const Outcome& outcome) override {
-      if (outcome.value.ok()) outcomes_.insert_or_assign(key, outcome);
-    }
-    void erase(const Key& key) override { outcomes_.erase(key); }
-
-    const std::unordered_map<Key, Outcome, KeyHash>& outcomes() const { return outcomes_; }
-    const Outcome* find(const Key& key) const {
-      const auto found = outcomes_.find(key);
-      return found == outcomes_.end() ? nullptr : &found->second;
-    }
-    bool is_of(const Store& store) const {
-      std::size_t ready = 0;
-      bool same = true;
-      store.each_ready([&](const Key& key, const Ready& entry) {
-        if (!entry.outcome.value.ok() || entry.suspect) return;
-        ++ready;
-        const auto* found = find(key);
-        same = same && found != nullptr && found->tag == entry.outcome.tag &&
-               found->fresh_until == entry.outcome.fresh_until;
-      });
-      return same && ready == outcomes_.size();
-    }
-
-   private:
-    std::unordered_map<Key, Outcome, KeyHash> outcomes_;
-  };
-
   // What dies with the rank.
   struct Process {
     explicit Process(Machine& machine)
@@ -138,7 +109,7 @@ class Simulation::Machine final : Storage, Clients {
                 return std::string();
               },
               [&machine](Scope, const Engine&, Instant) { return machine.profile(); }) {}
-    Index index;
+    SimulatedIndex index;
     Node node;
     Engine engine;
   };
