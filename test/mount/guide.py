@@ -64,7 +64,10 @@ class Guide(MountTest):
         self.mount = f"/tmp/{self.user}/copper"
         self.view = self.mount + self.project
         self.programs = self.home + "/programs"
-        self.write(self.programs + "/mpiexec", '#!/bin/sh\nexec $COPPER_MPIEXEC "$@"\n', 0o755)
+        # By its name, as in a job script: called by its path, Open MPI's puts its own directory before all of PATH.
+        path, *flags = os.environ["COPPER_MPIEXEC"].split()
+        launcher = " ".join([path if os.path.basename(path) == "mpiexec" else os.path.basename(path), *flags])
+        self.write(self.programs + "/mpiexec", f'#!/bin/sh\nexec {launcher} "$@"\n', 0o755)
         self.write(self.home + "/conda.sh", CONDA)
         self.addCleanup(self.stop_all)
 
@@ -75,9 +78,8 @@ class Guide(MountTest):
         path.chmod(mode)
 
     def environment(self):
-        kept = {name: os.environ[name] for name in ("COPPER_MPIEXEC",)}
         paths = [self.programs, os.path.join(SOURCE, "wrappers"), os.environ["COPPER_BIN"], "/usr/bin", "/bin", "/usr/sbin"]
-        return {**kept, "USER": self.user, "HOME": self.home, "PATH": ":".join(paths), "LANG": "C.UTF-8",
+        return {"USER": self.user, "HOME": self.home, "PATH": ":".join(paths), "LANG": "C.UTF-8",
                 "BASH_ENV": self.home + "/conda.sh"}
 
     def bash(self, script, timeout=80):
