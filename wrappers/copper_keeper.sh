@@ -62,7 +62,7 @@ while [[ $name == copper_service ]] && ((status != 0)) && is_wanted; do
     break
   fi
   printf 'copper_keeper.sh: the service ended with status %d: it is started again\n' "$status" >>"$output"
-  ((restarts < 2)) || sleep $((1 << (restarts - 2 < 5 ? restarts - 2 : 5)))
+  ((restarts < 2)) || sleep $((1 << (restarts - 2)))
   is_wanted || break
   ((++restarts))
   begun=$SECONDS

@@ -5,6 +5,7 @@
 #   /dev/shm/copper-<uid>/            0700, of this user; flock on it: one launch or stop at a time
 #   /dev/shm/copper-<uid>/<job>/      0700, one run: segments, doorbells, the record
 #   /dev/shm/copper-<uid>/<job>/run   the record: key=value lines, replaced by rename only
+#   /dev/shm/copper-<uid>/<job>/stopping   there as soon as the run is being ended: keepers start nothing again
 #
 # Invariants: the record is there before anything is started or made, so whatever is killed when, stop knows
 # what to look for. A process is signalled only if its start time is the recorded one, or its arguments say

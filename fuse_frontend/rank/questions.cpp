@@ -73,8 +73,8 @@ bool Questions::find(Asked& asked) {
   if (!found) return false;
   count(segment_.header(), segment::FuseCounter::fuse_found);
   asked.request_.recording().answered(asked.key_, found->value);
-  asked.answered_ = std::move(*found);
   if (rank_lives_) post(Post{.kind = PostKind::found, .key = asked.key_});
+  asked.settle(std::move(*found));  // its request may wait already: it had been asked of a former rank
   return true;
 }
 

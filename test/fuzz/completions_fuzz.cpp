@@ -183,12 +183,5 @@ int fuse_reply_ioctl(fuse_req_t, int, const void*, size_t) { return 0; }
 void fuse_req_interrupt_func(fuse_req_t, fuse_interrupt_func_t, void*) {}
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  using namespace copper;
-  FuzzInput input(data, size);
-  auto& segment = fuzz_segment();
-  renew(segment);
-  Rig rig(segment);
-  for (int step = 0; step < 200 && !input.empty(); ++step) rig.step(input.byte(), input);
-  rig.end();
-  return 0;
+  return copper::fuzz_steps<copper::Rig>(data, size);
 }
