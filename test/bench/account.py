@@ -3,7 +3,8 @@
 import os
 
 TICKS = os.sysconf("SC_CLK_TCK")
-NOT_REQUESTS = {"fuse_forget", "fuse_from_view", "fuse_asked", "fuse_direct", "fuse_errors", "fuse_bytes"}
+REQUESTS = [f"fuse_{name}" for name in ("lookup", "getattr", "readlink", "open", "read", "opendir", "readdir", "readdirplus",
+                                        "statfs", "ioctl", "interrupt", "other")]  # and forget, which nobody waits for
 PROGRAMS = ("copper_fuse", "copper_service")
 
 
@@ -60,8 +61,7 @@ class Account:
         for i in range(self.nodes.count):
             stats = self.nodes.stats(i)
             front_end = stats["front_end"]
-            totals["fuse"] += sum(n for name, n in front_end.items()
-                                  if name.startswith("fuse_") and name not in NOT_REQUESTS)
+            totals["fuse"] += sum(front_end[name] for name in REQUESTS)
             for name in ("fuse_ioctl", "fuse_asked", "fuse_direct"):
                 totals[name] += front_end[name]
             for name in ("evictions", "peers_dead"):
