@@ -26,7 +26,7 @@ bool asked_each_time(TraceOp op) { return op == TraceOp::ioctl || op == TraceOp:
 
 Recorder::Recorder(const std::filesystem::path& file, std::shared_ptr<spdlog::logger> log)
     : log_(std::move(log)),
-      file_(::open(file.c_str(), O_RDWR | O_APPEND | O_CREAT | O_TRUNC | O_CLOEXEC, 0666)) {
+      file_(::open(file.c_str(), O_RDWR | O_APPEND | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666)) {
   const int error = file_ ? put(writer_.begin({}, {})) : errno;
   if (error != 0) throw Refusal("cannot write the recording " + file.string() + ": " + std::strerror(error));
 }

@@ -69,6 +69,7 @@ check_mount() { # mount nodes
     [[ -z $found ]] || { echo "something is mounted at $point already (type $found)" && return 1; }
     [[ ! -e $point || -d $point ]] || { echo "$point is not a directory" && return 1; }
   done
+  check_own_way "$1" || return
   parent=$(dirname -- "$1")
   if [[ $parent != "/tmp/${USER:-$(id -un)}" || -e $parent || -L $parent ]]; then
     [[ -d $parent ]] || { echo "the mount directory's parent $parent is missing" && return 1; }

@@ -7,7 +7,7 @@ shopt -s extglob
 lib=$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")
 here=$lib
 [[ ! -d $lib/../../bin ]] || here=$(realpath -- "$lib/../../bin")
-for part in run options site environment platform checks; do
+for part in way run options site environment platform checks; do
   # shellcheck source=/dev/null
   source "$lib/copper_$part.sh" || exit 2
 done
@@ -29,6 +29,7 @@ END
 
 parse_options "$@"
 load_site
+given=$mount
 mount=$(mount_path "$mount") || exit
 find_platform
 load_site_variables
@@ -41,6 +42,7 @@ look() { # check arguments...
   reason=$("$@") && return
   printf '%s: %s\n' "$program" "$reason" >&2
   missing=1
+  return 1
 }
 look check_device
 look check_fusermount
@@ -51,7 +53,7 @@ if mount_is_dead "$mount"; then
   printf '%s: the mount at %s is dead: its Copper was killed; launch or stop removes it\n' "$program" "$mount" >&2
   missing=1
 else
-  look check_mount "$mount" "$nodes"
+  look check_own_way "$given" && look check_mount "$mount" "$nodes"
 fi
 if (find_programs) 2>/dev/null; then
   find_programs

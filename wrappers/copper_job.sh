@@ -20,11 +20,13 @@ write_job() {
   } >"$run_job_dir/run.new" && mv -f -- "$run_job_dir/run.new" "$run_job_dir/run"
 }
 
-# Reads the record in a job directory; 1 where there is none, or one that others can write.
+# Reads the record in a job directory; 1 where there is none, or one that others can write. One look at the directory says
+# whose it is: who can exchange it can do so between two.
 read_job() { # job directory
   local line file=$1/run
+  [[ $(find "$1" -maxdepth 0 -type d -uid "$EUID" ! -perm /022 -printf x 2>/dev/null) == x ]] || return 1
   [[ -f $file ]] || file=$1/stopping
-  [[ -f $file && -O $file && -O $1 && -z $(find "$1" "$file" -maxdepth 0 -perm /022) ]] || return 1
+  [[ -f $file && $(find "$file" -maxdepth 0 -type f -uid "$EUID" ! -perm /022 -printf x) == x ]] || return 1
   run_job_dir=$1 run_job='' mount='' platform='' scheduler_job='' hosts_given='' mpiexec='' cores='' site_variables=()
   settings=()
   while IFS= read -r line; do
@@ -109,6 +111,11 @@ hear_of_ends() { # seconds
       case $said in
         'copper: ending '*) ((++begun)) ;;
         'copper: ended '*) ended[${said#copper: ended }]=1 ;;
+        'copper: refused: '*)
+          said=${said#copper: refused: }
+          ended[${said%%:*}]=1 status=1
+          printf '%s: nothing could be ended on %s\n' "$program" "$said" >&2
+          ;;
         'copper: not ended '*) ended[${said#copper: not ended }]=1 status=1 ;;
         'copper_node.sh: '*) printf '%s\n' "$said" >&2 ;;
       esac

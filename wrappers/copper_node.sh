@@ -12,6 +12,8 @@
 set -u
 shopt -s extglob
 lib=$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")
+# shellcheck source=wrappers/copper_way.sh
+source "$lib/copper_way.sh" || exit 2
 # shellcheck source=wrappers/copper_run.sh
 source "$lib/copper_run.sh" || exit 2
 # shellcheck source=wrappers/copper_checks.sh
@@ -76,8 +78,9 @@ else
   run_job_dir=$job_dir
   claim_run node "$mount" 1 "$name"
 fi
+reason=$(check_way "$log_dir/.") || refuse "log directory: $reason" # it may be in /tmp
 mkdir -p -- "$log_dir" 2>/dev/null || refuse "cannot make the log directory $log_dir"
-[[ -O $log_dir && -O ${log_dir%/*} && ! -L ${log_dir%/*} ]] || refuse "the log directory $log_dir is not yours" # it may be in /tmp
+[[ -O $log_dir && -O ${log_dir%/*} && ! -L ${log_dir%/*} ]] || refuse "the log directory $log_dir is not yours"
 
 # ---- the program, with nothing of the shell that the launcher may have come through ----
 exec {runs_lock}<&- </dev/null

@@ -37,16 +37,27 @@ mount_path() {
   printf '%s\n' "$path"
 }
 
-# The file system type mounted at a path, or nothing.
-mount_type() {
-  local point rest found='' line
+# What is mounted at a path, or nothing: "type source options" of the file system.
+mounted_at() {
+  local point rest found=''
   while read -r _ _ _ _ point rest; do
     printf -v point %b "$point"
-    [[ $point == "$1" ]] || continue
-    line=${rest#* - }
-    found=${line%% *}
+    [[ $point == "$1" ]] && found=${rest#* - }
   done </proc/self/mountinfo
   printf '%s' "$found"
+}
+
+mount_type() {
+  local found
+  found=$(mounted_at "$1")
+  printf '%s' "${found%% *}"
+}
+
+# A FUSE mount that this user has made. Where one is, launch has seen that the way to it is safe.
+mount_is_ours() {
+  local found
+  found=$(mounted_at "$1")
+  [[ $found == fuse* && ,${found##* }, == *,"user_id=$EUID",* ]]
 }
 
 # Where node i of a run is mounted: mount nodes i
@@ -54,16 +65,16 @@ node_mount() {
   if (($2 == 1)); then printf '%s' "$1"; else printf '%s/node%d' "${1%/}" "$3"; fi
 }
 
-# A FUSE mount whose server is gone: everything asked of it fails with ENOTCONN.
+# Ours, and its server is gone: everything asked of it fails with ENOTCONN.
 mount_is_dead() {
   local said
-  [[ $(mount_type "$1") == fuse* ]] || return 1
+  mount_is_ours "$1" || return 1
   said=$(LC_ALL=C timeout 5 stat -- "$1" 2>&1 >/dev/null) && return 1
   [[ $said == *'not connected'* ]]
 }
 
 unmount() {
-  while [[ $(mount_type "$1") == fuse* ]]; do
+  while mount_is_ours "$1"; do
     if (($(id -u) == 0)); then
       timeout 10 umount -l -- "$1" 2>/dev/null || return 1
     else
@@ -92,6 +103,7 @@ claim_runs() {
 # Removed with the last run, under the lock: ours if we have it, else nobody's. Who has it is about to make a run there.
 leave_runs() {
   local lock
+  [[ -d $runs && -O $runs && ! -L $runs ]] || return 0 # another's may be a FIFO, which opening would wait for
   if [[ /proc/self/fd/${runs_lock:-none} -ef $runs ]]; then
     rmdir -- "$runs"
   elif { exec {lock}<"$runs"; }; then
@@ -101,6 +113,8 @@ leave_runs() {
 }
 
 check_runs() {
+  local reason
+  reason=$(check_way "$runs") || refuse "$reason"
   [[ ! -L $runs && -d $runs && -O $runs && $(stat -c %a -- "$runs") == 700 ]] ||
     refuse "$runs is not a directory of mode 0700 that belongs to you: remove it"
 }
@@ -199,6 +213,7 @@ end_named() {
   done < <(run_alive)
   for pid in "${!names[@]}"; do
     [[ $signal == TERM && ${names[${parents[$pid]}]:-} == "${names[$pid]}" ]] && continue
+    process_stat "$pid" && [[ $stat_start == "${starts[$pid]}" ]] || continue
     kill "-$signal" "$pid" 2>/dev/null && [[ $signal != 0 ]] && kill -CONT "$pid" 2>/dev/null
   done
   while :; do

@@ -5,14 +5,19 @@
 # A run is started by a few commands, each with a keeper: on this machine one for each front end and one for the service; on
 # the hosts of a job one step for the front ends, which must outlive a restart of the service, and one for the service.
 
-claimed='' # by this launch: run, the run in run_dir; job, the run of the job directory
+claimed='' run_job_dir='' # by this launch: run, the run in run_dir; job, the run of the job directory
 large_job=64 # nodes; with more, files of each rank would be a storm of their own, and logs stay where they are written
 
-# Absolute, and not under the mount, through which nothing can be written.
+# Absolute, on safe ways, and not under the mount, through which nothing can be written.
 settle_directories() {
-  local name
+  local name reason given=$mount
   mount=$(mount_path "$mount") || exit
-  log_base=$(realpath -m -- "${log_base:-${HOME:-/}/copper-logs}")
+  [[ -z $(mount_type "$mount") ]] || given=$(dirname -- "$given") # what is mounted may hang
+  log_base=${log_base:-${HOME:-/}/copper-logs}
+  reason=$(check_own_way "$given") || refuse "mount directory: $reason"
+  reason=$(check_way "$log_base/.") || refuse "log directory: $reason"
+  [[ -z $record ]] || reason=$(check_own_way "$record") || refuse "record directory: $reason"
+  log_base=$(realpath -m -- "$log_base")
   [[ -n $record ]] && record=$(realpath -m -- "$record")
   for name in "log:$log_base" "record:$record"; do
     [[ ${name#*:} != "$mount" && ${name#*:} != "$mount"/* ]] || refuse "the ${name%%:*} directory ${name#*:} is under the mount $mount"

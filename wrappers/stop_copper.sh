@@ -9,7 +9,7 @@ shopt -s extglob nullglob
 here=$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")
 lib=$here
 [[ -f $lib/copper_run.sh ]] || lib=$(realpath -m -- "$here/../libexec/copper")
-for part in run options site environment platform job; do
+for part in way run options site environment platform job; do
   # shellcheck source=/dev/null
   source "$lib/copper_$part.sh" || exit 2
 done
@@ -53,6 +53,7 @@ done
 load_site
 default_mount=$(mount_path "$default_mount") || exit
 base=${wanted_base:-$(realpath -m -- "${HOME:-/}/copper-logs")}
+reason=$(check_way "$base/.") || refuse "log directory: $reason"
 this_job='' # to which the choice is limited, where nothing else says which run
 if [[ -z $wanted_mount$wanted_base ]]; then
   this_job=${SLURM_JOB_ID:-${PBS_JOBID:-}} this_job=${this_job%%.*}

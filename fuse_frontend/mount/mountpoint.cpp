@@ -63,6 +63,9 @@ std::string checked(const std::filesystem::path& directory) {
   struct stat st {};
   if (::stat(path.c_str(), &st) != 0) refuse(directory, std::strerror(errno));
   if (!S_ISDIR(st.st_mode)) refuse(directory, "not a directory");
+  if (st.st_uid != 0 && st.st_uid != ::geteuid())
+    refuse(directory, fmt::format("belongs to user {}", st.st_uid));
+  if ((st.st_mode & S_IWOTH) != 0) refuse(directory, "everybody may write to it");
   if (::access(path.c_str(), W_OK | X_OK) != 0)
     refuse(directory, "not writable: one mounts on a directory of one's own");
   return path.string();

@@ -14,7 +14,7 @@ namespace copper {
 class Mountpoint {
  public:
   // Looks, and mounts nothing yet. Throws Refusal: no /dev/fuse, no fusermount3 where it is needed, the
-  // directory missing, no directory, not writable, or a mount already.
+  // directory missing, no directory, another user's or open to everybody, not writable, or a mount already.
   explicit Mountpoint(const std::filesystem::path& directory);
   Mountpoint(const Mountpoint&) = delete;
   ~Mountpoint() { unmount(); }
