@@ -23,10 +23,12 @@ write_job() {
 # Reads the record in a job directory; 1 where there is none, or one that others can write. One look at the directory says
 # whose it is: who can exchange it can do so between two.
 read_job() { # job directory
-  local line file=$1/run
+  local line file
   [[ $(find "$1" -maxdepth 0 -type d -uid "$EUID" ! -perm /022 -printf x 2>/dev/null) == x ]] || return 1
-  [[ -f $file ]] || file=$1/stopping
-  [[ -f $file && $(find "$file" -maxdepth 0 -type f -uid "$EUID" ! -perm /022 -printf x) == x ]] || return 1
+  for file in "$1/run" "$1/stopping" ''; do # it may become the other meanwhile
+    [[ $(find "$file" -maxdepth 0 -type f -uid "$EUID" ! -perm /022 -printf x 2>/dev/null) != x ]] || break
+  done
+  [[ -n $file ]] || return 1
   run_job_dir=$1 run_job='' mount='' platform='' scheduler_job='' hosts_given='' mpiexec='' cores='' site_variables=()
   settings=()
   while IFS= read -r line; do
@@ -41,7 +43,7 @@ read_job() { # job directory
       setting=*' '*) line=${line#*=} && settings[${line%% *}]=${line#* } ;;
       environment=*) site_variables+=("${line#*=}") ;;
     esac
-  done <"$file"
+  done < <(cat -- "$file" 2>/dev/null)
   mapfile -t host_list <"$1/logs/node_file.txt" || return 1
   [[ -n $run_job && -n $mount && -n $platform ]] && ((${#host_list[@]}))
 }

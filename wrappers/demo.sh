@@ -33,12 +33,10 @@ purposes=(build demo)
 echo "Building into $root/build ..."
 generator=()
 [[ -f $root/build/CMakeCache.txt ]] || generator=(-G Ninja -DCMAKE_BUILD_TYPE=Release -DCOPPER_TESTS=OFF)
-cmake -S "$root" -B "$root/build" "${generator[@]}" >"${TMPDIR:-/tmp}/copper-demo-$$.log" 2>&1 &&
-  cmake --build "$root/build" >>"${TMPDIR:-/tmp}/copper-demo-$$.log" 2>&1 ||
-  { tail -n 40 "${TMPDIR:-/tmp}/copper-demo-$$.log" && exit 1; }
-rm -f -- "${TMPDIR:-/tmp}/copper-demo-$$.log"
-
 work=$(mktemp -d "${TMPDIR:-/tmp}/copper-demo.XXXXXX")
+cmake -S "$root" -B "$root/build" "${generator[@]}" >"$work/log" 2>&1 && cmake --build "$root/build" >>"$work/log" 2>&1 ||
+  { tail -n 40 "$work/log" && rm -rf -- "$work" && exit 1; }
+
 PATH=$root/build/bin:$PATH
 cd /
 finish() {

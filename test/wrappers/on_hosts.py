@@ -215,6 +215,21 @@ class OnHosts(HostsTest):
             self.refused(launched, "in use")
         self.stopped(self.stop("-v", MOUNT))
 
+    def test_a_run_is_stopped_from_two_hosts_at_once(self):
+        self.ready()
+        with self.cluster.start("nid001", [STOP, "-v", MOUNT], stdout=subprocess.DEVNULL) as other:
+            done = self.stop("-v", MOUNT)
+        self.assertEqual(other.returncode, 0)
+        self.stopped(done)
+
+    def test_of_two_launches_at_once_on_one_mount_one_is_ready_at_most(self):
+        with self.cluster.start("nid001", self.launch_command(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as other:
+            done = self.launch()
+        self.assertIn(sorted((done.returncode, other.returncode)), ([0, 2], [2, 2]), done.stderr)
+        if 0 in (done.returncode, other.returncode):
+            self.assertTrue(all(self.works(host) for host in self.cluster.hosts))
+        self.stopped(self.stop("-v", MOUNT))
+
     def test_stop_ends_what_is_left_of_a_run_whose_launchers_were_killed(self):
         self.ready()
         for host in [LOGIN, "nid000"]:

@@ -5,6 +5,7 @@ nothing is started, and what was planted is as it was; and nothing of a run of t
 import contextlib
 import os
 import shutil
+import signal
 import stat
 import sys
 import unittest
@@ -12,8 +13,8 @@ import unittest
 SOURCE = os.environ.get("COPPER_SOURCE", os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 sys.path.insert(0, os.path.join(SOURCE, "test", "mount"))
 
-from copper_nodes import (ORDINARY_USER, MountTest, Nodes, is_copper, main, mounts_below,  # pylint: disable=wrong-import-position
-                          private_directory, processes_naming, run)
+from copper_nodes import (ORDINARY_USER, MountTest, Nodes, eventually,  # pylint: disable=wrong-import-position
+                          is_copper, main, mounts_below, private_directory, processes_naming, run)
 
 LAUNCH = os.path.join(SOURCE, "wrappers", "launch_copper.sh")
 STOP = os.path.join(SOURCE, "wrappers", "stop_copper.sh")
@@ -72,7 +73,7 @@ def program(name):
 class TwoUsers(MountTest):
     """self.home is the user's own; self.shared is like /tmp."""
 
-    limit_s = 60
+    limit_s = 120
 
     def setUp(self):
         super().setUp()
@@ -304,12 +305,18 @@ class TwoUsers(MountTest):
                 for top, directories, files in os.walk(path):
                     for name in [*directories, *files]:
                         self.assertEqual(stat.S_IMODE(os.stat(f"{top}/{name}").st_mode) & 0o077, 0, f"{top}/{name}")
-            # The other's stop ends what is the other's.
+            # Nor is the other's mount, dead or not, open to a stop, not even to root's: who owns the way to it could exchange it.
+            for pid in nodes[OTHER].processes():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            self.assertTrue(eventually(lambda: not nodes[OTHER].processes()))
+            for user in (0, USER):
+                done = run([STOP, "-v", nodes[OTHER].mount, "-d", self.top], user=user)
+                self.assertEqual((done.stdout, mounts_below(nodes[OTHER].mount)), ("Copper: nothing to stop\n", [nodes[OTHER].mount]))
             for options in (["-v", mine.mount], []):
                 self.assertEqual(run([STOP, *options], user=OTHER, env={"SLURM_JOB_ID": "7"}).returncode, 0)
             self.assertEqual(nodes[OTHER].leftovers(), [])
             self.assertEqual(run(["cat", mine.path(0, "/etc/hostname")], user=USER).returncode, 0)
-            # What is mounted by the other is not unmounted by launch or stop, dead or not.
         self.assertEqual(mounts_below(self.top), [])
 
 
