@@ -53,7 +53,7 @@ if mount_is_dead "$mount"; then
   printf '%s: the mount at %s is dead: its Copper was killed; launch or stop removes it\n' "$program" "$mount" >&2
   missing=1
 else
-  look check_own_way "$given" && look check_mount "$mount" "$nodes"
+  { [[ -n $(mount_type "$mount") ]] || look check_own_way "$given"; } && look check_mount "$mount" "$nodes"
 fi
 if (find_programs) 2>/dev/null; then
   find_programs

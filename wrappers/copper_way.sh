@@ -20,7 +20,7 @@ check_own_way() { # path
   (((way_mode & 2) == 0)) || { echo "everybody may write to $1" && return 1; }
 }
 
-# Sets way_owner, and way_mode: st_mode of what the path leads to, 0 where it is missing. A mount that hangs is missing.
+# Sets way_owner, and way_mode: st_mode of what the path leads to, 0 where it is missing. Not for a mount, which may hang.
 follow_way() { # path
   local path=$1 above target
   [[ $path == /* ]] || path=$PWD/$path
@@ -36,7 +36,7 @@ follow_way() { # path
     return 1
   fi
   way_owner=0 way_mode=0
-  read -r way_owner way_mode < <(timeout 5 stat -c '%u 0x%f' -- "${path:-/}" 2>/dev/null)
+  read -r way_owner way_mode < <(stat -c '%u 0x%f' -- "${path:-/}" 2>/dev/null)
   ((way_mode = way_mode)) || return 0
   if ((above & 2)) && ((way_owner != 0 && way_owner != EUID)); then
     echo "$path is not safe: user $way_owner has put it into a directory that everybody may write to"

@@ -19,7 +19,7 @@ from copper_nodes import (ORDINARY_USER, PYTHON, MountTest, Nodes, as_user, even
 
 ROOT = os.geteuid() == 0
 USER = ORDINARY_USER if ROOT else None
-bound_s = 30  # of a launch or a stop, on a loaded machine; alone they take one or two seconds
+bound_s = 60  # of a launch or a stop, on a loaded machine; alone they take one or two seconds
 
 # Processes that read the whole time, by path, from inside and through an open file; what each of them ends with, as JSON.
 READERS = """
@@ -66,7 +66,7 @@ print(json.dumps(ends))
 
 
 class EndTest(MountTest):
-    limit_s = 90
+    limit_s = 180
     user = USER
 
     def setUp(self):
