@@ -21,7 +21,7 @@ class Doctor(MountTest):
     def setUp(self):
         super().setUp()
         self.top = self.directory()
-        os.chmod(self.top, 0o777)  # the ordinary user's mount is here too
+        os.chmod(self.top, 0o1777)  # the ordinary user's mount is here too
         self.mount = os.path.join(self.top, "mnt")
         self.command = [os.path.join(os.environ["COPPER_BIN"], "copper"), "doctor", "-v", self.mount]
 

@@ -194,7 +194,7 @@ class TwoUsers(MountTest):
         self.refused(self.launch(mount=of_another), f"mount directory: {of_another} belongs to user {OTHER}", of_another)
 
     def test_the_default_mount_directory_is_looked_at_too(self):
-        name = f"copper-two-users-{USER}"
+        name = f"copper-two-users-{os.getpid()}"
         planted = directory(f"/tmp/{name}", OTHER, 0o777)
         self.addCleanup(remove, planted)
         self.refused(["env", f"USER={name}", LAUNCH, "-d", self.logs], f"{planted} is not safe: user {OTHER}", planted)
