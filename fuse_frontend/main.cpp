@@ -31,6 +31,7 @@ int launch(int argc, char** argv) {
                        .device = mountpoint.device(),
                        .local = options.local,
                        .map_links = options.map_links,
+                       .direct_per_second = options.direct_per_second,
                        .recorder = recorder ? &*recorder : nullptr},
                       log);
 }

@@ -20,6 +20,10 @@ FrontEndOptions parse_options(int argc, char** argv) {
   app.add_option("--record", options.record, "Write what the mount is asked to this file, as a trace");
   app.add_flag("--map-links", options.map_links,
                "Links with absolute targets lead on below the mount, but for those to local trees");
+  app.add_option("--direct-per-second", options.direct_per_second,
+                 "Operations of storage that all nodes ask for together in a second while no rank answers")
+      ->check(CLI::Range(1.0, 1e9))
+      ->capture_default_str();
   add_local_options(app, options.local);
   add_process_options(app, options.process);
   parse_or_exit(app, argc, argv);

@@ -6,6 +6,7 @@
 
 #include "service/process.h"
 #include "service/storage/source_tree.h"
+#include "tree/pace.h"
 
 namespace copper {
 
@@ -15,6 +16,7 @@ struct FrontEndOptions {
   std::filesystem::path mount;
   LocalTrees local;
   bool map_links = false;
+  double direct_per_second = copper::direct_per_second;
   std::filesystem::path record;  // the trace to write; empty: none
   ProcessOptions process;
 };

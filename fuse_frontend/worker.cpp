@@ -146,6 +146,7 @@ bool serve(Segment& segment, int device, const WorkerOptions& options,
       Lane lane(shared, {.lane = number,
                          .generation = generation,
                          .direct = {.threads = std::max<std::size_t>(1, direct_threads / segment.lanes()),
+                                    .per_second = options.direct_per_second,
                                     .shares = segment.lanes(),
                                     .mount = options.mount,
                                     .local = options.local}});

@@ -18,6 +18,7 @@ struct WorkerOptions {
   std::string device;  // of the mount: "major:minor", for its read-ahead
   LocalTrees local;
   bool map_links;
+  double direct_per_second;  // operations of storage of the whole job, while no rank answers
   Recorder* recorder;  // null: nothing is recorded
 };
 

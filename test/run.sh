@@ -21,6 +21,6 @@ status=0
 run() {
   ctest --test-dir "$1" --output-on-failure --no-tests=error -j "$(nproc)" "${@:2}" || status=1
 }
-run build/test-openmpi -L 'mpi|mount|cluster|survival' -E 'successor_test|survival\.worker|cluster\.(hosts|slurm|faults.*|jobs\.slurm)|on_hosts'
+run build/test-openmpi -L 'mpi|mount|cluster|survival' -E 'successor_test|survival\.(soak|stampede|worker)|cluster\.(hosts|slurm|faults.*|jobs\.slurm)|on_hosts'
 run build/test-mpich
 exit $status

@@ -44,6 +44,8 @@ How it works:
       --fanout N              nodes that ask one node, at most (default 16)
       --bulk-fanout N         nodes that one node passes blocks of files on to, at most (default 2)
       --publish POLICY        what goes to all nodes unasked: all, asked (nothing) or auto (what is shared; default)
+      --direct-per-second N   operations of storage that all nodes together ask for in a second while no rank answers
+                              (default 20000, and at least five of each node)
       --local PREFIX          a tree that each node has of its own, as /proc, /sys, /dev and /run: the mount has a link
                               to it; once for each tree
       --share PREFIX          a tree that is served although it lies in a local one; once for each tree
@@ -55,7 +57,7 @@ END
 mount='' log_base='' level='' type='' trees='' max_cacheable='' freshness='' pause=0 cores='' cache='' patience=30
 aggregate='' top_n='' full_paths='' snapshot_seconds='' per_rank='' record=''
 site='' platform='' host_list=() hosts_given='' nodes='' address_book='' address_mode='' net_type='' dry_run=''
-fanout='' bulk_fanout='' publish='' map_links='' local_trees=()
+fanout='' bulk_fanout='' publish='' direct='' map_links='' local_trees=()
 
 want_number() { # name value low high
   [[ $2 =~ ^[0-9]{1,18}$ ]] && ((10#$2 >= $3 && 10#$2 <= $4)) || refuse "$1 must be a number from $3 to $4, not '$2'"
@@ -124,7 +126,7 @@ parse_options() {
       -[vdltTMEsbNIFan] | --mount | --log-dir-base | --log-level | --log-type | --trees | --max-cacheable-byte-size | \
         --md-enoent-ttl-ms | --sleep | --cores | --cache-bytes | --ready-seconds | --top-n | --snapshot-seconds | --record | \
         --site | --platform | --hosts | --hostfile | --nodes | --facility-address-book | --address-mode | --net-type | \
-        --fanout | --bulk-fanout | --publish | --local | --share)
+        --fanout | --bulk-fanout | --publish | --direct-per-second | --local | --share)
         (($#)) && [[ -n $1 ]] || refuse "option $option needs a value (see -h)"
         ;;
       --map-links | --per-rank-output | --dry-run | --aggregate-profiling | --full-path-profiling)
@@ -168,6 +170,7 @@ parse_options() {
       --fanout) want_number "$option" "$1" 1 64 && fanout=$((10#$1)) ;;
       --bulk-fanout) want_number "$option" "$1" 1 64 && bulk_fanout=$((10#$1)) ;;
       --publish) want_one_of "$option" "$1" all asked auto && publish=$1 ;;
+      --direct-per-second) want_number "$option" "$1" 1 1000000000 && direct=$((10#$1)) ;;
       --local | --share) want_tree "$option" "$1" && local_trees+=("$option" "$1") ;;
     esac
     shift
@@ -224,6 +227,7 @@ options_json() {
   json fanout "${fanout:-16}"
   json bulk_fanout "${bulk_fanout:-2}"
   json publish "$(json_text "${publish:-auto}")"
+  json direct_per_second "${direct:-20000}"
   json map_links "$(json_flag "$map_links")"
   json local "$(json_trees --local)"
   json share "$(json_trees --share)"

@@ -59,7 +59,7 @@ plan_steps() {
   local i both service_arguments front_end_arguments node_arguments
   names=()
   both=(${level:+-l "$level"} ${type:+-t "$type"} ${cores:+-b "$cores"})
-  front_end_arguments=("${both[@]}" "${local_trees[@]}" ${map_links:+--map-links})
+  front_end_arguments=("${both[@]}" "${local_trees[@]}" ${map_links:+--map-links} ${direct:+--direct-per-second "$direct"})
   service_arguments=("${both[@]}" --job-dir "$run_job_dir" --log-dir "$logs" --mount "$mount" --ready-seconds "$patience" ${freshness:+-E "$freshness"}
     ${trees:+-T "$trees"} ${cache:+--cache-bytes "$cache"} ${max_cacheable:+-M "$max_cacheable"} ${fanout:+--fanout "$fanout"}
     ${bulk_fanout:+--bulk-fanout "$bulk_fanout"} ${publish:+--publish "$publish"} ${address_book:+-F "$address_book"}

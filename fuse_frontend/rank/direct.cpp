@@ -1,13 +1,10 @@
 // See direct.h.
 #include "fuse_frontend/rank/direct.h"
 
-#include <algorithm>
 #include <random>
 #include <utility>
 
-#include "service/storage/listing.h"
 #include "service/storage/mounts.h"
-#include "tree/limits.h"
 
 namespace copper {
 namespace {
@@ -16,6 +13,7 @@ StorageOptions storage_options(const DirectOptions& options) {
   StorageOptions storage;
   storage.freshness = options.freshness;
   storage.threads = options.threads;
+  storage.attributes_ride_along = 0;  // each would be an operation, whether it is wanted or not
   storage.local = options.local;
   storage.mounts = {options.mount};
   for (const auto& mounted : mounts()) {
@@ -25,22 +23,9 @@ StorageOptions storage_options(const DirectOptions& options) {
 }
 
 Pace pace_of(const DirectOptions& options, Instant now) {
-  constexpr double saved_seconds = 0.1;
-  const double rate =
-      std::max(direct_per_second / static_cast<double>(options.shares), direct_per_second_and_node);
   std::random_device chance;
-  return {rate, rate * saved_seconds, std::uniform_real_distribution(0.0, 1.0)(chance), now};
-}
-
-// What storage was asked for it: open, look, read and look again; and a look at each name whose attributes
-// ride along.
-double operations_of(const Loaded& loaded) {
-  if (loaded.key.kind == Kind::entry || loaded.key.kind == Kind::filesystem) return 1;
-  constexpr double looks = 4;
-  if (loaded.key.kind == Kind::block || !loaded.value.ok()) return looks;
-  const auto listing = ListingView::of(loaded.value->span());
-  const auto names = listing ? listing->names_total() : 0;
-  return names <= limits::attributes_ride_along_entries ? looks + static_cast<double>(names) : looks;
+  return direct_pace(options.per_second, static_cast<double>(options.shares),
+                     std::uniform_real_distribution(0.0, 1.0)(chance), now);
 }
 
 }  // namespace
@@ -61,7 +46,7 @@ void Direct::read(const Key& key, std::uint64_t client, std::uint64_t epoch, Ins
 
 void Direct::go_on(Instant now) {
   for (; !line_.empty() && pace_.may(now); line_.pop_front()) {
-    pace_.costs(1, now);
+    pace_.costs(direct_operations(line_.front().kind), now);
     storage_.load(Load{std::move(line_.front()), std::nullopt});
   }
 }
@@ -73,7 +58,6 @@ std::optional<Instant> Direct::due(Instant now) {
 std::optional<Direct::Taken> Direct::take(Instant now) {
   auto loaded = storage_.loaded();
   if (!loaded) return std::nullopt;
-  pace_.costs(operations_of(*loaded) - 1, now);
   const auto found = waiting_.find(loaded->key);
   Taken taken{std::move(*loaded), std::move(found->second.clients)};
   if (found->second.later.empty()) {

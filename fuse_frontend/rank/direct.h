@@ -1,6 +1,6 @@
 // Reading storage without the rank, for the time that it does not answer. Many nodes whose ranks died must
-// not fall on the file system at once: few threads, at a pace, and each node begins at another moment. The
-// pace counts operations of storage, and is the job's, shared evenly: limits below. One thread; nothing here
+// not fall on the file system at once: few threads, at a pace that counts operations of storage and is the
+// job's, shared evenly (tree/pace.h), and each node begins at another moment. One thread; nothing here
 // blocks.
 #pragma once
 
@@ -13,20 +13,17 @@
 #include <unordered_map>
 #include <vector>
 
-#include "fuse_frontend/rank/pace.h"
 #include "service/storage/storage.h"
 #include "tree/key.h"
+#include "tree/pace.h"
 
 namespace copper {
-
-// All nodes of a job together at most the greater of both, once each has had a tenth of a second's share.
-inline constexpr double direct_per_second = 20'000;      // operations of storage, of all nodes,
-inline constexpr double direct_per_second_and_node = 5;  // but each so many
 
 struct DirectOptions {
   std::chrono::milliseconds freshness{0};  // of its answers
   std::size_t threads = 1;
-  std::size_t shares = 1;  // in the pace: nodes of the job, times those on each that read directly
+  double per_second = direct_per_second;
+  std::size_t shares = 1;  // of that: nodes of the job, times those on each that read directly
   std::string mount;       // our own; other mounts of ours on this host are found
   LocalTrees local;
 };

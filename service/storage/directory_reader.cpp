@@ -13,7 +13,6 @@
 #include <vector>
 
 #include "service/segment/file_descriptor.h"
-#include "tree/limits.h"
 
 namespace copper {
 namespace {
@@ -95,7 +94,7 @@ Result<Sweep> DirectoryReader::sweep(const std::string& path) {
   for (const auto& item : local) exceptions.push_back(as_link(item.name));
   sweep.items.erase(local.begin(), local.end());
 
-  const bool attributes_ride_along = sweep.items.size() <= limits::attributes_ride_along_entries;
+  const bool attributes_ride_along = sweep.items.size() <= ride_along_;
   std::vector<Sweep::Item*> asked;
   for (auto& item : sweep.items) {
     if (attributes_ride_along || item.type == 0) asked.push_back(&item);

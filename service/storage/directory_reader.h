@@ -1,4 +1,4 @@
-// Sweeps of directories: all names, and up to limits::attributes_ride_along_entries of them what each one is,
+// Sweeps of directories: all names, and up to `ride_along` of them what each one is,
 // asked by several threads of the pool. Blocks as long as storage does; called on the pool's threads.
 #pragma once
 
@@ -16,8 +16,9 @@ class DirectoryReader {
   // Names in one directory; more: EOVERFLOW.
   static constexpr std::size_t names_max = std::size_t{1} << 24;
 
-  DirectoryReader(const SourceTree& tree, const EntryReader& entries, MountTable& mounts, ReaderPool& pool)
-      : tree_(tree), entries_(entries), mounts_(mounts), pool_(pool) {}
+  DirectoryReader(const SourceTree& tree, const EntryReader& entries, MountTable& mounts, ReaderPool& pool,
+                  std::size_t ride_along)
+      : tree_(tree), entries_(entries), mounts_(mounts), pool_(pool), ride_along_(ride_along) {}
 
   // Of a shared path. ENOTDIR where it is none (a symbolic link is not followed). The job's own mounts are
   // listed as directories, untouched; local trees as links. A name that cannot be read has no entry: it is
@@ -29,6 +30,7 @@ class DirectoryReader {
   const EntryReader& entries_;
   MountTable& mounts_;
   ReaderPool& pool_;
+  std::size_t ride_along_;
 };
 
 }  // namespace copper

@@ -31,7 +31,7 @@ Source::Source(StorageOptions options)
       editions_(edition_bytes_kept),
       files_(entries_, options_.descriptors_kept),
       pool_(options_.threads),
-      directories_(tree_, entries_, mounts_, pool_) {}
+      directories_(tree_, entries_, mounts_, pool_, options_.attributes_ride_along) {}
 
 std::optional<Found> Source::known(const Key& key) const {
   switch (tree_.place(key.path)) {

@@ -17,6 +17,7 @@
 #include "service/storage/reader_pool.h"
 #include "service/storage/source_tree.h"
 #include "tree/key.h"
+#include "tree/limits.h"
 #include "tree/outcome.h"
 
 namespace copper {
@@ -27,6 +28,7 @@ struct StorageOptions {
   std::vector<std::string> mounts{};          // the job's own mount points: ELOOP, never touched
   std::size_t threads = 64;                   // started as needed
   std::size_t descriptors_kept = 256;
+  std::size_t attributes_ride_along = limits::attributes_ride_along_entries;  // in listings of so many names
 };
 
 // The bytes are empty where they are unchanged, and for a block, whose bytes are in the room that was given

@@ -1,8 +1,8 @@
 // The file system of truth, read with POSIX calls by a pool of threads. Used by the root of a tree, and by
 // the front end when it must read directly. load() and loaded() are called by one thread; neither blocks.
 //
-//   listing     opendir + readdir, then statx by several threads up to limits::attributes_ride_along_entries
-//               names; with previous bytes first one statx of the directory: same attributes and not racy ->
+//   listing     opendir + readdir, then statx by several threads up to attributes_ride_along names; with
+//   previous bytes first one statx of the directory: same attributes and not racy ->
 //               unchanged. A block n > 0 of an edition that is no more: ESTALE
 //   entry       statx (AT_SYMLINK_NOFOLLOW, AT_NO_AUTOMOUNT), readlink
 //   block       open (kept, LRU), fstat, pread, fstat: both times the key's version, else ESTALE. A file

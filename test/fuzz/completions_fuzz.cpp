@@ -2,7 +2,7 @@
 // reads, each question is answered once, with bytes of the arena or an error. Input: steps; a completion is
 // as in segment/layout.h; the last bits of each step's first byte say what it is.
 //
-// Storage and the kernel are played here: see the end.
+// Storage is played here: see the end.
 #include <spdlog/sinks/null_sink.h>
 
 #include <deque>
@@ -171,16 +171,6 @@ std::optional<Direct::Taken> Direct::take(Instant) {
 }
 
 }  // namespace copper
-
-// A kernel that takes every reply.
-int fuse_reply_err(fuse_req_t, int) { return 0; }
-int fuse_reply_entry(fuse_req_t, const fuse_entry_param*) { return 0; }
-int fuse_reply_attr(fuse_req_t, const struct stat*, double) { return 0; }
-int fuse_reply_readlink(fuse_req_t, const char*) { return 0; }
-int fuse_reply_iov(fuse_req_t, const iovec*, int) { return 0; }
-int fuse_reply_statfs(fuse_req_t, const struct statvfs*) { return 0; }
-int fuse_reply_ioctl(fuse_req_t, int, const void*, size_t) { return 0; }
-void fuse_req_interrupt_func(fuse_req_t, fuse_interrupt_func_t, void*) {}
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   return copper::fuzz_steps<copper::Rig>(data, size);

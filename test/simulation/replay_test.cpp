@@ -9,6 +9,7 @@
 #include "tree/simulation/replay/bounds.h"
 #include "tree/simulation/replay/direct.h"
 #include "tree/simulation/replay/peer.h"
+#include "tree/simulation/replay/without_ranks.h"
 
 namespace copper::simulation {
 namespace {
@@ -150,6 +151,33 @@ TEST_CASE("read directly, many nodes wait for the metadata server") {
   const Workload workload(trace_of(lookup));
   // 1,000 lookups at the same time, 1,000 a second.
   CHECK(direct(workload, machine(), job(1000, 1), [](double) {}).finish == 101us + 1s + 500us);
+}
+
+TEST_CASE("without ranks a process waits for storage and its front end's two halves") {
+  // Thinks 100, half a request 5, storage 1,500, 5; then 5, three looks and a read of 10,400, 5, a megabyte.
+  const Workload workload(trace_of(lookup_and_read));
+  const auto figures = without_ranks(workload, machine(), job(1, 2), [](double) {});
+  CHECK(figures.finish == 1610us + 10'410us + 1000us);
+  CHECK(figures.storage_operations == 1 + 4);
+  CHECK(figures.storage_bytes == 1'000'000);
+}
+
+TEST_CASE("ten thousand nodes without ranks ask no more in any second than they may") {
+  std::string text;
+  for (int n = 0; n < 9; ++n) text += "path " + std::to_string(n) + " /d/" + std::to_string(n) + "\n";
+  for (int n = 0; n < 9; ++n) {
+    const auto path = std::to_string(n);
+    text += "0 readdir " + path + " 0\n listing " + path + " 0 10000\n";
+    text += "0 lookup " + path + " 0\n entry " + path + " 0 100\n";
+  }
+  auto fast = machine();
+  fast.storage = {"test", 1, 1e9, 1, 1e9, 1e6, 1e6, 1e6};
+  constexpr std::uint32_t nodes = 10'624;
+  const auto figures = without_ranks(Workload(trace_of(text)), fast, job(nodes, 12), [](double) {});
+  CHECK(figures.storage_operations == std::uint64_t{nodes} * 9 * (4 + 1));
+  CHECK(static_cast<double>(figures.busiest_second) <= 1.1 * 5 * nodes);
+  CHECK(figures.finish > 8s);
+  CHECK(figures.finish < 10s);
 }
 
 TEST_CASE("the predecessor's one thread serves each operation of each process, and waits for every miss") {

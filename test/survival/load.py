@@ -40,10 +40,10 @@ class Load:
     """Threads that use a mount until the end of the `with`. errors; done: how often each thing was done; longest: of one
     small question, in seconds."""
 
-    def __init__(self, nodes, node=0, ask_the_rank=True):
+    def __init__(self, nodes, node=0):
         self.nodes = nodes
         self.node = node
-        self._what = [self._import, self._find, self._compare, self._ask] + ([self._report] if ask_the_rank else [])
+        self._what = [self._import, self._find, self._compare, self._ask, self._report]
         self.errors = []
         self.done = {}
         self.longest = 0

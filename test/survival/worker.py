@@ -9,7 +9,6 @@ import contextlib
 import errno
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -18,9 +17,10 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "mount"))
 
 # pylint: disable=wrong-import-position
-from copper_nodes import MountTest, Nodes, eventually, main, private_directory, run  # noqa: E402
+from copper_nodes import MountTest, Nodes, eventually, main, run  # noqa: E402
 from load import MIB, NUMPY, Load, files_below  # noqa: E402
-from on_model import RACY_S, nodes_on_model  # noqa: E402
+from on_model import nodes_on_model  # noqa: E402
+from processes import descriptors, front_end_of, kill_worker, replaced, state_of, worker  # noqa: E402
 from record import read_trace  # noqa: E402
 
 KILLS = int(os.environ.get("COPPER_KILLS", "20"))
@@ -28,54 +28,12 @@ PAUSE_S = 1.0      # between two kills, at most
 STALL_MAX_S = 3.0  # of one question, with the machine's other load
 
 
-def parent_of(pid):
-    with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
-        return int(file.read().rsplit(")", 1)[1].split()[1])
-
-
-def state_of(pid):
-    with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
-        return file.read().rsplit(")", 1)[1].split()[0]
-
-
-def front_end(nodes):
-    """The parent of a node's workers."""
-    pids = nodes.pids("copper_fuse")
-    return next(pid for pid in pids if parent_of(pid) not in pids)
-
-
-def worker(parent):
-    """The youngest child; None between two."""
-    with open(f"/proc/{parent}/task/{parent}/children", encoding="ascii") as file:
-        children = file.read().split()
-    return int(children[-1]) if children else None
-
-
-def kill_worker(parent):
-    """Kills it; returns its number. Waits for one to be there."""
-    while True:
-        pid = worker(parent)
-        if pid is not None and state_of(pid) != "Z":
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-                return pid
-        time.sleep(0.001)
-
-
-def replaced(parent, dead):
-    return eventually(lambda: worker(parent) not in (None, dead), pause=0.001)
-
-
-def descriptors(pid):
-    return sorted(os.readlink(f"/proc/{pid}/fd/{name}") for name in os.listdir(f"/proc/{pid}/fd"))
-
-
 class Killed(MountTest):
     limit_s = 90 + 3 * KILLS
 
     def test_programs_do_not_notice_that_workers_are_killed_at_random_moments(self):
         with Nodes(1, expiry_ms=500) as self.nodes:
-            parent = front_end(self.nodes)
+            parent = front_end_of(self.nodes, 0)
             took = []
             with Load(self.nodes) as load:
                 self.assertTrue(eventually(load.begun, seconds=30), load.done)
@@ -99,7 +57,7 @@ class Killed(MountTest):
 
     def test_a_successor_is_there_within_a_tenth_of_a_second(self):
         with Nodes(1) as self.nodes:
-            parent = front_end(self.nodes)
+            parent = front_end_of(self.nodes, 0)
             files_below(self.nodes.path(0, NUMPY))
             took = []
             for n in range(5):
@@ -113,7 +71,7 @@ class Killed(MountTest):
 
     def test_a_worker_that_dies_of_a_signal_of_its_own_is_replaced_too(self):
         with Nodes(1, options=["-l", "2"]) as self.nodes:
-            parent = front_end(self.nodes)
+            parent = front_end_of(self.nodes, 0)
             for number in (signal.SIGSEGV, signal.SIGABRT):
                 time.sleep(0.15)
                 dead = worker(parent)
@@ -129,7 +87,7 @@ class Killed(MountTest):
 
     def test_where_workers_die_at_once_the_mount_ends(self):
         with Nodes(1) as self.nodes:
-            parent = front_end(self.nodes)
+            parent = front_end_of(self.nodes, 0)
             began = time.monotonic()
             while os.path.exists(f"/proc/{parent}/task") and state_of(parent) != "Z":
                 with contextlib.suppress(FileNotFoundError, ProcessLookupError, StopIteration):
@@ -163,7 +121,7 @@ class OnModel(MountTest):
     @contextlib.contextmanager
     def mounted(self, expiry_ms=600_000, **more):
         with nodes_on_model(self.source, count=1, expiry_ms=expiry_ms, **more) as (self.nodes, self.storage, self.place):
-            self.parent = front_end(self.nodes)
+            self.parent = front_end_of(self.nodes, 0)
             try:
                 yield
             finally:

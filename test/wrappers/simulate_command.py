@@ -60,6 +60,13 @@ class Simulate(unittest.TestCase):
             for row in self.rows("--nodes", "1,20", "--processes", "2", *arguments):
                 self.assertEqual(row["copper"]["storage_operations"], 3 + 2 * row["nodes"])
 
+    def test_ten_thousand_nodes_whose_ranks_are_all_dead_stay_at_their_pace(self):
+        row = self.rows("--nodes", "10624", "--dead-ranks")[0]["dead_ranks"]
+        self.assertEqual(row["storage_operations"], 10624 * (1 + 4 + 12))
+        self.assertLessEqual(row["busiest_second"], 1.1 * 5 * 10624)
+        self.assertGreater(row["finish_s"], 3)
+        self.assertIn("every rank dead", simulate("--trace", self.trace, "--nodes", "8", "--dead-ranks").stdout)
+
     def test_equal_seeds_give_equal_output(self):
         self.assertEqual(self.rows("--nodes", "30", "--seed", "5"), self.rows("--nodes", "30", "--seed", "5"))
         self.assertNotEqual(self.rows("--nodes", "30", "--seed", "5"), self.rows("--nodes", "30", "--seed", "6"))

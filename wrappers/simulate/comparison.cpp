@@ -45,10 +45,26 @@ std::string line(const std::array<std::string, 14>& cells) {
   return text + "\n";
 }
 
+std::string dead_ranks_text(const Comparison& comparison) {
+  std::string text;
+  for (const auto& row : comparison.rows) {
+    if (!row.dead_ranks) continue;
+    if (text.empty()) {
+      text = fmt::format("\nevery rank dead:\n{:>6} {:>10} {:>16} {:>24}\n", "nodes", "copper", "operations",
+                         "of the busiest second");
+    }
+    text += fmt::format("{:>6} {:>10} {:>16} {:>24}\n", row.nodes, time_text(row.dead_ranks->finish),
+                        count_text(row.dead_ranks->storage_operations),
+                        count_text(row.dead_ranks->busiest_second));
+  }
+  return text;
+}
+
 nlohmann::ordered_json figures_json(const Figures& figures) {
   return {{"finish_s", seconds(figures.finish)},          {"storage_operations", figures.storage_operations},
           {"storage_bytes", figures.storage_bytes},       {"network_bytes", figures.network_bytes},
-          {"busiest_messages", figures.busiest_messages}, {"busiest_share", figures.busiest_share}};
+          {"busiest_messages", figures.busiest_messages}, {"busiest_share", figures.busiest_share},
+          {"busiest_second", figures.busiest_second}};
 }
 
 }  // namespace
@@ -70,12 +86,13 @@ std::string comparison_text(const Comparison& comparison) {
                   bytes_text(row.copper.storage_bytes), bytes_text(row.copper.network_bytes),
                   count_text(row.copper.busiest_messages),
                   fmt::format("{:.0f} %", 100 * row.copper.busiest_share)});
+  text += dead_ranks_text(comparison);
   return text;
 }
 
 std::string comparison_json(const Comparison& comparison) {
   auto rows = nlohmann::ordered_json::array();
-  for (const auto& row : comparison.rows)
+  for (const auto& row : comparison.rows) {
     rows.push_back({{"nodes", row.nodes},
                     {"direct", figures_json(row.direct)},
                     {"peer_first", figures_json(row.peer_first)},
@@ -83,6 +100,8 @@ std::string comparison_json(const Comparison& comparison) {
                     {"copper", figures_json(row.copper)},
                     {"lower_bound_s", seconds(row.lower_bound)},
                     {"two_tree_s", seconds(row.two_tree)}});
+    if (row.dead_ranks) rows.back()["dead_ranks"] = figures_json(*row.dead_ranks);
+  }
   const nlohmann::ordered_json all{{"trace", comparison.trace},
                                    {"network", comparison.network},
                                    {"storage", comparison.storage},

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,7 @@ struct ComparisonRow {
   simulation::Figures peer_first;
   simulation::Figures peer_second;
   simulation::Figures copper;
+  std::optional<simulation::Figures> dead_ranks;  // of Copper
   Duration lower_bound{};
   Duration two_tree{};
 };

@@ -16,7 +16,7 @@ StorageQueues::StorageQueues(const StorageProfile& profile, std::uint32_t client
 
 Instant StorageQueues::metadata(std::uint32_t client, Instant now, std::uint64_t operations) {
   ensure(operations > 0, "an operation is at least one");
-  operations_ += operations;
+  count(now, operations);
   const auto count = static_cast<double>(operations);
   const auto served = metadata_.serve(now, seconds(count / profile_.metadata_per_s));
   const auto gap_us = profile_.metadata_us / profile_.client_operations;
@@ -26,7 +26,7 @@ Instant StorageQueues::metadata(std::uint32_t client, Instant now, std::uint64_t
 }
 
 Instant StorageQueues::data(std::uint32_t client, Instant now, std::uint64_t bytes) {
-  ++operations_;
+  count(now, 1);
   bytes_ += bytes;
   const auto count = static_cast<double>(bytes);
   const auto served =
@@ -35,6 +35,16 @@ Instant StorageQueues::data(std::uint32_t client, Instant now, std::uint64_t byt
   const auto started = clients_[client].operations.serve(now, gap) - gap;
   const auto taken = clients_[client].bytes.serve(now, seconds(count / (profile_.client_gb_per_s * 1e9)));
   return std::max({served, started, taken}) + microseconds(profile_.data_us);
+}
+
+void StorageQueues::count(Instant now, std::uint64_t operations) {
+  operations_ += operations;
+  if (now >= second_ + std::chrono::seconds{1}) {
+    busiest_second_ = busiest_second();
+    this_second_ = 0;
+    second_ = std::chrono::floor<std::chrono::seconds>(now);
+  }
+  this_second_ += operations;
 }
 
 }  // namespace copper::simulation

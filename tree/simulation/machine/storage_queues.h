@@ -4,6 +4,7 @@
 // have both got through what came before it, and then its own latency has passed.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -36,18 +37,25 @@ class StorageQueues {
 
   std::uint64_t operations() const { return operations_; }
   std::uint64_t bytes() const { return bytes_; }
+  // Most that came within a second, counted from whole second to whole second.
+  std::uint64_t busiest_second() const { return std::max(busiest_second_, this_second_); }
 
  private:
   struct Client {
     Queue operations;  // how fast it can start them
     Queue bytes;
   };
+  void count(Instant now, std::uint64_t operations);
+
   StorageProfile profile_;
   Queue metadata_;
   Queue data_;
   std::vector<Client> clients_;
   std::uint64_t operations_ = 0;
   std::uint64_t bytes_ = 0;
+  Instant second_{};  // began then
+  std::uint64_t this_second_ = 0;
+  std::uint64_t busiest_second_ = 0;
 };
 
 }  // namespace copper::simulation

@@ -22,6 +22,7 @@ class Direct final : Outside {
     Figures figures;
     figures.finish = processes_->finished() - Instant{};
     figures.storage_operations = storage_.operations();
+    figures.busiest_second = storage_.busiest_second();
     figures.storage_bytes = storage_.bytes();
     return figures;
   }

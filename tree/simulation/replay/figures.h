@@ -25,6 +25,7 @@ struct Job {
 struct Figures {
   Duration finish{};  // from the job's start until the last process got through the trace
   std::uint64_t storage_operations = 0;
+  std::uint64_t busiest_second = 0;  // of the storage operations; 0: not known
   std::uint64_t storage_bytes = 0;
   std::uint64_t network_bytes = 0;     // sent by all nodes together
   std::uint64_t busiest_messages = 0;  // of the rank that takes and sends most

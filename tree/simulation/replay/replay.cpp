@@ -36,6 +36,7 @@ class Replay final : Application, Outside {
     Figures figures;
     figures.finish = processes_.finished() - Instant{};
     figures.storage_operations = world_.storage().operations();
+    figures.busiest_second = world_.storage().busiest_second();
     figures.storage_bytes = world_.storage().bytes();
     Duration busiest{};
     for (std::uint32_t n = 0; n < job_.nodes; ++n) {

@@ -1,0 +1,165 @@
+#!/usr/bin/python3
+"""Programs on seven nodes import and compare while a process of Copper is killed; prints a table of what they noticed. Exit
+status: 0 if nothing. See run.sh.
+
+In each round, on nodes of its own (a tree of fan-out 2), one trial of each fault, and one without: everything is forgotten,
+so that the programs, on the root, on an interior node and on a leaf below it, have to have it fetched; at some moment meanwhile
+the process is killed.
+"""
+
+import argparse
+import collections
+import concurrent.futures
+import json
+import os
+import random
+import statistics
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "mount"))
+
+# pylint: disable=wrong-import-position
+from copper_nodes import HERE as MOUNT_TESTS, PYTHON, open_the_device, run  # noqa: E402
+from on_model import nodes_on_model  # noqa: E402
+from processes import front_end_of, kill_rank, kill_worker, others_came, replaced  # noqa: E402
+
+PACKAGES = "/usr/lib/python3/dist-packages"
+APPLICATION = os.path.join(os.path.dirname(MOUNT_TESTS), "survival", "application.py")
+NODES = 7  # 0 above 1 and 2, 1 above 3 and 4, 2 above 5 and 6
+ROOT, INTERIOR, LEAF = 0, 1, 3
+FAULTS = [("none", ""), ("rank", "root"), ("rank", "interior"), ("rank", "leaf"), ("worker", "leaf")]
+PLACES = {"root": ROOT, "interior": INTERIOR, "leaf": LEAF}
+EVERY = {"numpy": 7, "torch": 97}  # file is compared
+PATIENCE_S = 120
+
+
+class Row:
+    """What the trials of one fault came to."""
+
+    def __init__(self, fault, place):
+        self.fault = fault
+        self.place = place
+        self.trials = 0
+        self.errors = []
+        self.wrong = []
+        self.stalls = []      # longest of each trial, in seconds
+        self.operations = []  # of storage, of each trial
+
+    def add(self, said, operations):
+        self.trials += 1
+        self.errors += [error for one in said for error in one["errors"]]
+        self.wrong += [name for one in said for name in one["wrong"]]
+        self.stalls.append(max(one["stall_s"] for one in said))
+        self.operations.append(operations)
+
+    def numbers(self):
+        return {"fault": self.fault, "place": self.place, "trials": self.trials, "application_errors": len(self.errors),
+                "wrong_bytes": len(self.wrong), "longest_stall_s": round(max(self.stalls), 3),
+                "operations_median": int(statistics.median(self.operations)), "operations_most": max(self.operations)}
+
+
+class Round:
+    """One trial of each fault on nodes of its own."""
+
+    def __init__(self, nodes, storage, place, program, rng):
+        self.nodes = nodes
+        self.storage = storage
+        self.place = place
+        self.program = program
+        self.rng = rng
+
+    def application(self, node):
+        """What it said; whatever else it did is an error."""
+        there = self.nodes.path(node, self.place)
+        try:
+            done = run([PYTHON, APPLICATION, self.program, there, PACKAGES, str(EVERY[self.program])],
+                       env={"PYTHONPATH": there}, timeout=PATIENCE_S)
+            said = json.loads(done.stdout) if done.returncode == 0 and not done.stderr else None
+        except subprocess.TimeoutExpired:
+            return {"sum": 0, "wrong": [], "errors": ["not ended"], "stall_s": PATIENCE_S}
+        if said is None or said["sum"] != 45:
+            return {"sum": 0, "wrong": [], "errors": [f"exit {done.returncode}: {done.stdout} {done.stderr}"], "stall_s": 0}
+        return said
+
+    def trial(self, fault, place, within):
+        """What the programs said, what storage was asked, and how long they took. The kill comes within so many seconds."""
+        cleared = run(["copper", "clear", "--mount", self.nodes.mounts[0]])
+        if cleared.returncode != 0:
+            raise AssertionError(f"copper clear: {cleared.stderr}")
+        self.storage.reset()
+        began = time.monotonic()
+        back = True
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            said = [pool.submit(self.application, node) for node in (ROOT, INTERIOR, LEAF)]
+            if fault != "none":
+                time.sleep(self.rng.random() * within)
+                back = self.kill(fault, PLACES[place])
+            said = [one.result() for one in said]
+        if not back:
+            raise AssertionError(f"{fault} of {place}: nobody came in its place\n{self.nodes.logs()}")
+        return said, self.storage.counts().questions(), time.monotonic() - began
+
+    def kill(self, fault, node):
+        if fault == "rank":
+            return others_came(self.nodes, kill_rank(self.nodes, node))
+        parent = front_end_of(self.nodes, node)
+        return replaced(parent, kill_worker(parent))
+
+
+def trials(options):
+    rows = collections.OrderedDict((fault, Row(*fault)) for fault in FAULTS)
+    rng = random.Random(options.seed)
+    for number in range(options.trials):
+        with nodes_on_model(PACKAGES, count=NODES, settled=True,
+                            options=["--fanout", "2", "--bulk-fanout", "2"]) as (nodes, storage, place):
+            one = Round(nodes, storage, place, options.program, rng)
+            within = 0
+            for fault, row in rows.items():
+                said, operations, took = one.trial(*fault, within)
+                within = within or took
+                row.add(said, operations)
+                if row.errors or row.wrong:
+                    sys.stderr.write(nodes.logs())
+        print(f"round {number + 1} of {options.trials}", file=sys.stderr, flush=True)
+    return list(rows.values())
+
+
+def table(rows):
+    heads = ("fault", "place", "trials", "application errors", "wrong bytes", "longest stall", "storage operations")
+    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    for row in rows:
+        numbers = row.numbers()
+        lines.append("| " + " | ".join(str(cell) for cell in (
+            row.fault, row.place, row.trials, numbers["application_errors"], numbers["wrong_bytes"],
+            f"{numbers['longest_stall_s']:.2f} s",
+            f"{numbers['operations_median']:,}, at most {numbers['operations_most']:,}")) + " |")
+    return "\n".join(lines)
+
+
+def main():
+    parser = argparse.ArgumentParser(description="a table of what programs notice when a process of Copper is killed")
+    parser.add_argument("--trials", type=int, default=20, help="of each fault (20)")
+    parser.add_argument("--program", choices=EVERY, default="numpy", help="what they import (numpy)")
+    parser.add_argument("--json", action="store_true", help="the same as JSON")
+    parser.add_argument("--seed", type=int, default=random.randrange(1 << 32), help="decides when the kills come")
+    options = parser.parse_args()
+    if not os.path.exists("/dev/fuse") or not os.path.isdir(os.path.join(PACKAGES, options.program)):
+        print(f"SKIPPED, NOTHING TESTED: no /dev/fuse, or python3-{options.program} is not installed", flush=True)
+        sys.exit(77)
+    open_the_device()
+    os.environ["PATH"] = os.environ["COPPER_BIN"] + ":" + os.environ["PATH"]
+    rows = trials(options)
+    if options.json:
+        print(json.dumps({"seed": options.seed, "program": options.program, "rows": [row.numbers() for row in rows]}, indent=2))
+    else:
+        print(f"{options.program}, seed {options.seed}\n\n{table(rows)}")
+    faults = [fault for row in rows for fault in row.errors + row.wrong]
+    for fault in faults[:20]:
+        print(fault, file=sys.stderr)
+    sys.exit(1 if faults else 0)
+
+
+if __name__ == "__main__":
+    main()
