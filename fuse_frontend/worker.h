@@ -19,7 +19,7 @@ struct WorkerOptions {
   LocalTrees local;
   bool map_links;
   double direct_per_second;  // operations of storage of the whole job, while no rank answers
-  Recorder* recorder;  // null: nothing is recorded
+  Recorder* recorder;        // null: nothing is recorded
 };
 
 // Serves requests from `fuse_device` (/dev/fuse, mounted) on as many threads as the segment has lanes, until

@@ -19,8 +19,8 @@ using namespace std::chrono_literals;
 
 const Key library = Key::file_block("/lus/x.so", 3, {1, 5 << 20, 3, 4});
 
-struct Node {
-  Node() {
+struct Ranks {  // of one segment, one after the other
+  Ranks() {
     segment.header().worker_generation = 1;
     next_rank();
   }
@@ -47,23 +47,24 @@ struct Node {
 };
 
 struct Lane {
-  explicit Lane(Node& of) : node(of) {}
+  explicit Lane(Ranks& of) : ranks(of) {}
 
   Task ask(Key key) {
     Request request(
         nullptr, *slots.take(),
-        {slots, inbox, node.segment.header(), node.segment.header().fuse_latencies[0].operations[0]}, {}, 0);
+        {slots, inbox, ranks.segment.header(), ranks.segment.header().fuse_latencies[0].operations[0]}, {},
+        0);
     Asked asked(questions, request, std::move(key));
     const auto answered = co_await asked;
     text = answered.value.ok() ? std::string(answered.value->text()) : "an error";
     request.bytes({});
   }
 
-  Node& node;
+  Ranks& ranks;
   Inbox inbox;
-  Slots slots{node.segment.slots().first(4)};
+  Slots slots{ranks.segment.slots().first(4)};
   Questions questions{
-      node.segment,
+      ranks.segment,
       inbox,
       std::make_shared<spdlog::logger>("none", std::make_shared<spdlog::sinks::null_sink_mt>()),
       {.lane = 0, .generation = 1, .direct = {}}};
@@ -73,30 +74,34 @@ struct Lane {
 }  // namespace
 
 TEST_CASE("what was asked of a rank that died is answered where its successor shows it") {
-  Node node;
-  Lane lane(node);
+  Ranks ranks;
+  Lane lane(ranks);
   lane.questions.watch(Instant{100s});
-  const auto before = node.posts();
+  const auto before = ranks.posts();
   lane.ask(library);
-  CHECK(node.posts() == before + 1);
+  CHECK(ranks.posts() == before + 1);
   CHECK(lane.text.empty());
-  node.keep(library, "code");
-  node.next_rank();
+  ranks.keep(library, "code");
+  ranks.next_rank();
   lane.questions.watch(Instant{100s} + 1ms);
   CHECK(lane.text == "code");
   CHECK(!lane.questions.watch_due(Instant{100s} + 1ms));
 }
 
 TEST_CASE("what the successor does not have is asked of it anew") {
-  Node node;
-  Lane lane(node);
+  Ranks ranks;
+  Lane lane(ranks);
   lane.questions.watch(Instant{100s});
   lane.ask(library);
-  const auto before = node.posts();
-  node.next_rank();
+  const auto before = ranks.posts();
+  ranks.next_rank();
   lane.questions.watch(Instant{100s} + 1ms);
-  CHECK(node.posts() == before + 2);  // and that the mount is there
+  CHECK(ranks.posts() == before + 2);  // and that the mount is there
   CHECK(lane.text.empty());
+  ranks.keep(library, "code");
+  ranks.next_rank();
+  lane.questions.watch(Instant{100s} + 2ms);
+  CHECK(lane.text == "code");
 }
 
 }  // namespace copper

@@ -18,40 +18,42 @@ FAULTS = {
     "storage fails": (2, (1.0, 4.0)),
     "clear": (4, (0, 0)),
 }
-# The keeper starts the service again six times, and as often anew when it has lived for ten minutes (copper_keeper.sh).
-KILLS_OF_RANKS, REST_S = 4, 660
+# What may end the service, which the keeper starts again six times, and as often anew when it has lived for ten minutes
+# (copper_keeper.sh).
+ENDS = ("kill ranks", "stop rank", "unplug")
+ENDS_MAX, REST_S = 4, 630
 
 
 @dataclasses.dataclass
 class Fault:
-    at: float   # seconds from the beginning
+    pause: float  # seconds since the fault before was over
     name: str
-    host: int   # of so many
-    also: int   # hosts as bits, of those that die at once
+    host: int     # of so many
+    also: int     # hosts as bits, of those that die at once
     lasts: float
 
     def __str__(self):
-        return f"{self.at:7.1f} s  {self.name}, host {self.host}" + (f", {self.lasts:.1f} s" if self.lasts else "")
+        return f"{self.name}, host {self.host}" + (f", {self.lasts:.1f} s" if self.lasts else "")
 
 
 def schedule(seed, seconds, hosts):
-    """In order; none begins before the one before is over."""
+    """In order; for at least so long."""
     rng = random.Random(seed)
     faults = []
-    killed, last_kill = 0, 0.0
-    at = rng.uniform(*PAUSE_S)
+    ends, last_end = 0, 0.0
+    at = 0.0
     while at < seconds:
+        pause = rng.uniform(*PAUSE_S)
+        at += pause
         name, = rng.choices(list(FAULTS), [weight for weight, _ in FAULTS.values()])
-        fault = Fault(at, name, rng.randrange(hosts), rng.randrange(1 << hosts), rng.uniform(*FAULTS[name][1]))
-        if name == "kill ranks":
-            if at - last_kill > REST_S:
-                killed = 0
-            if killed == KILLS_OF_RANKS:
-                fault.name = "kill worker"
+        fault = Fault(pause, name, rng.randrange(hosts), rng.randrange(1 << hosts), rng.uniform(*FAULTS[name][1]))
+        if name in ENDS:
+            if at - last_end > REST_S:
+                ends = 0
+            if ends == ENDS_MAX:
+                fault.name, fault.lasts = "kill worker", 0
             else:
-                killed, last_kill = killed + 1, at
-        if at + fault.lasts > seconds:
-            break
+                ends, last_end = ends + 1, at
         faults.append(fault)
-        at += fault.lasts + rng.uniform(*PAUSE_S)
+        at += fault.lasts
     return faults

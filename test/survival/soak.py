@@ -26,7 +26,7 @@ from client import StorageModel  # noqa: E402
 from cluster import HOME, LOGIN, STORAGE, Cluster, enter, eventually  # noqa: E402
 from growth import Growth, bytes_below  # noqa: E402
 from processes import front_end, lives  # noqa: E402
-from schedule import schedule  # noqa: E402
+from schedule import ENDS, schedule  # noqa: E402
 
 PYTHON = "/usr/bin/python3"
 PACKAGES = "/usr/lib/python3/dist-packages"
@@ -37,7 +37,8 @@ FAILS = "numpy/core/include"  # what storage refuses now and then; no import rea
 EVERY = 25                    # file is compared each time, beginning with another one
 THINK_S = 3.0                 # between two programs of a host
 SAMPLE_S = 5.0
-PATIENCE_S = 60               # of a program
+PATIENCE_S = 180              # of a program, with the machine's other load
+BACK_S = 60                   # until a service that ended is back
 
 
 class Soak:
@@ -138,6 +139,11 @@ class Soak:
         elif fault.name == "clear":  # as far as it reaches: a host may be without its rank just now
             self.cluster.run(host, ["copper", "clear", "--mount", MOUNT], timeout=PATIENCE_S)
         self.befell[fault.name if happened else "found nothing to do"] += 1
+        if fault.name in ENDS:  # else a cable that is pulled meanwhile may leave MPICH's launcher waiting for ever
+            self.all_are_back()
+
+    def all_are_back(self):
+        return eventually(lambda: all(self.copper(host, "status") for host in self.cluster.hosts), BACK_S, 0.5)
 
     def sample(self):
         while not self._over.wait(SAMPLE_S):
@@ -158,8 +164,10 @@ class Soak:
             thread.start()
         try:
             for fault in self.faults:
-                self._over.wait(max(0, began + fault.at - time.monotonic()))
-                print(f"{time.monotonic() - began:7.1f} s  begins:{fault}", flush=True)
+                if time.monotonic() + fault.pause + fault.lasts > began + seconds:
+                    break
+                self._over.wait(fault.pause)
+                print(f"{time.monotonic() - began:7.1f} s  {fault}", flush=True)
                 self.befall(fault)
             self._over.wait(max(0, began + seconds - time.monotonic()))
         finally:
@@ -176,8 +184,11 @@ class Soak:
     def faults_in_the_end(self):
         """What is not as it should be when all is over."""
         found = []
-        if not eventually(lambda: all(self.copper(host, "status") for host in self.cluster.hosts), 40):
-            found.append("not every rank is back")
+        if not self.all_are_back():
+            # A host that was silent may have been left out; when the service starts again it takes part again.
+            self.signal(next(filter(None, map(self.rank, self.cluster.hosts)), None), signal.SIGKILL)
+            if not self.all_are_back():
+                found.append("not every rank is back")
         for host in self.cluster.hosts:
             self.program(host)
         counters = [stats["front_end"] for stats in (self.copper(host, "stats") for host in self.cluster.hosts) if stats]
@@ -185,7 +196,7 @@ class Soak:
             if any(counter[name] for counter in counters):
                 found.append(f"{name}: {[counter[name] for counter in counters]}")
         deaths = sum(counter["worker_deaths"] for counter in counters)
-        if deaths != self.befell["kill worker"]:
+        if len(counters) == len(self.cluster.hosts) and deaths != self.befell["kill worker"]:
             found.append(f"{self.befell['kill worker']} workers were killed, {deaths} died")
         found += [f"{host} {whose} {what} has grown from {before:.0f} to {after:.0f}"
                   for (host, whose, what), (before, after) in self.growth.grown().items()]
@@ -206,7 +217,7 @@ def logs():
     for top, _, files in os.walk(f"{HOME}/copper-logs"):
         for name in sorted(files):
             with open(os.path.join(top, name), encoding="utf-8", errors="replace") as file:
-                text += f"--- {name}\n{file.read()[-3000:]}"
+                text += f"--- {name}\n{file.read()[-8000:]}"
     return text
 
 

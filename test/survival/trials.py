@@ -4,7 +4,7 @@ status: 0 if nothing. See run.sh.
 
 In each round, on nodes of its own (a tree of fan-out 2), one trial of each fault, and one without: everything is forgotten,
 so that the programs, on the root, on an interior node and on a leaf below it, have to have it fetched; at some moment meanwhile
-the process is killed.
+the process is killed. Interrupted, it ends the round and prints what it has.
 """
 
 import argparse
@@ -13,9 +13,11 @@ import concurrent.futures
 import json
 import os
 import random
+import signal
 import statistics
 import subprocess
 import sys
+import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "mount"))
@@ -111,7 +113,11 @@ class Round:
 def trials(options):
     rows = collections.OrderedDict((fault, Row(*fault)) for fault in FAULTS)
     rng = random.Random(options.seed)
+    interrupted = threading.Event()
+    signal.signal(signal.SIGINT, lambda *_: interrupted.set())  # after this round
     for number in range(options.trials):
+        if interrupted.is_set():
+            break
         with nodes_on_model(PACKAGES, count=NODES, settled=True,
                             options=["--fanout", "2", "--bulk-fanout", "2"]) as (nodes, storage, place):
             one = Round(nodes, storage, place, options.program, rng)

@@ -60,8 +60,8 @@ TEST_CASE(
   std::array<double, 20> asked{};  // in each second
   for (std::size_t n = 0; n < nodes; ++n) {
     auto pace = direct_pace(direct_per_second, nodes, static_cast<double>(n) / nodes, start);
-    for (std::size_t read = 0;; ++read) {  // all the same, which is the worst
-      const auto now = pace.due(start + 0s);
+    std::size_t read = 0;  // all the same, which is the worst
+    for (auto now = pace.due(start);; now = pace.due(now), ++read) {
       const auto second = static_cast<std::size_t>((now - start) / 1s);
       if (second >= asked.size()) break;
       const auto operations = direct_operations(read % 3 == 0 ? Kind::listing : Kind::block);

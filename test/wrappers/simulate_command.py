@@ -65,7 +65,7 @@ class Simulate(unittest.TestCase):
         self.assertEqual(row["storage_operations"], 10624 * (1 + 4 + 12))
         self.assertLessEqual(row["busiest_second"], 1.1 * 5 * 10624)
         self.assertGreater(row["finish_s"], 3)
-        self.assertIn("every rank dead", simulate("--trace", self.trace, "--nodes", "8", "--dead-ranks").stdout)
+        self.assertIn("ranks dead", simulate("--trace", self.trace, "--nodes", "8", "--dead-ranks").stdout)
 
     def test_equal_seeds_give_equal_output(self):
         self.assertEqual(self.rows("--nodes", "30", "--seed", "5"), self.rows("--nodes", "30", "--seed", "5"))
@@ -123,6 +123,7 @@ class Simulate(unittest.TestCase):
             [*trace, "--network", "slingshot11,width=3"],
             [*trace, "--bulk-fanout", "0"],
             [*trace, "--publish", "some"],
+            [*trace, "--dead-ranks", "--plot", "plot.svg"],
             [*trace, "--plot", "/does/not/exist/plot.svg"],
         ):
             with self.subTest(arguments=arguments):

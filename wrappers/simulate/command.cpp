@@ -78,13 +78,14 @@ ComparisonRow compare(const Workload& workload, const MachineProfile& machine, c
   };
   ComparisonRow row;
   row.nodes = nodes;
+  if (options.dead_ranks) {
+    row.dead_ranks = without_ranks(workload, machine, job, named("dead ranks"));
+    return row;
+  }
   row.direct = direct(workload, machine, job, named("direct"));
   row.peer_first = peer(workload, machine, {}, job, Run::first);
   row.peer_second = peer(workload, machine, {}, job, Run::second);
   row.copper = replay(workload, machine, options.service, job, named("copper"));
-  if (options.dead_ranks) {
-    row.dead_ranks = without_ranks(workload, machine, job, named("dead ranks"));
-  }
   row.lower_bound = lower_bound(workload, machine, nodes);
   row.two_tree = two_tree(workload, machine, nodes);
   return row;
@@ -127,10 +128,11 @@ CLI::App* add_simulate(CLI::App& app, SimulateOptions& options) {
                    "NAME or NAME,key=value,...; NAME one of " + joined(network_names()))
       ->capture_default_str();
   verb->add_option("--seed", options.seed, "Decides all that is random")->capture_default_str();
-  verb->add_flag("--dead-ranks", options.dead_ranks,
-                 "Also Copper when every rank is dead and its front ends read storage at their pace");
   verb->add_flag("--json", options.json, "The same as JSON, for programs");
   verb->add_option("--plot", options.plot, "Also writes a picture to this file, as SVG");
+  verb->add_flag("--dead-ranks", options.dead_ranks,
+                 "Instead: Copper when every rank is dead and its front ends read storage at their pace")
+      ->excludes("--plot");
   return verb;
 }
 

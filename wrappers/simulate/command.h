@@ -21,7 +21,7 @@ struct SimulateOptions {
   simulation::ServiceSettings service;  // what the ranks can be told; another choice of theirs comes here
   std::string storage = "lustre-flare";
   std::string network = "slingshot11";
-  bool dead_ranks = false;  // Copper without a living rank, too
+  bool dead_ranks = false;  // only Copper, without a living rank
   bool json = false;
   std::string plot;
 };

@@ -45,17 +45,17 @@ std::string line(const std::array<std::string, 14>& cells) {
   return text + "\n";
 }
 
+bool of_dead_ranks(const Comparison& comparison) {
+  return !comparison.rows.empty() && comparison.rows.front().dead_ranks;
+}
+
 std::string dead_ranks_text(const Comparison& comparison) {
-  std::string text;
+  auto text = fmt::format("{:>6} {:>12} {:>22} {:>24}\n", "nodes", "ranks dead", "operations of storage",
+                          "in one second");
   for (const auto& row : comparison.rows) {
-    if (!row.dead_ranks) continue;
-    if (text.empty()) {
-      text = fmt::format("\nevery rank dead:\n{:>6} {:>10} {:>16} {:>24}\n", "nodes", "copper", "operations",
-                         "of the busiest second");
-    }
-    text += fmt::format("{:>6} {:>10} {:>16} {:>24}\n", row.nodes, time_text(row.dead_ranks->finish),
-                        count_text(row.dead_ranks->storage_operations),
-                        count_text(row.dead_ranks->busiest_second));
+    const auto& figures = *row.dead_ranks;
+    text += fmt::format("{:>6} {:>12} {:>22} {:>24}\n", row.nodes, time_text(figures.finish),
+                        count_text(figures.storage_operations), count_text(figures.busiest_second));
   }
   return text;
 }
@@ -74,6 +74,7 @@ std::string comparison_text(const Comparison& comparison) {
       "{}: {} processes on each node, each of which thinks for {}\nnetwork: {}\nstorage: {}\ncopper: {}\n\n",
       comparison.trace, comparison.processes, time_text(comparison.thinking), comparison.network,
       comparison.storage, comparison.service);
+  if (of_dead_ranks(comparison)) return text + dead_ranks_text(comparison);
   text += line({"", "", "peer", "peer", "", "lower", "", "operations of storage:", "", "", "from", "over",
                 "busiest", "its"});
   text += line({"nodes", "direct", "first", "second", "copper", "bound", "two-tree", "direct", "peer",
@@ -86,13 +87,16 @@ std::string comparison_text(const Comparison& comparison) {
                   bytes_text(row.copper.storage_bytes), bytes_text(row.copper.network_bytes),
                   count_text(row.copper.busiest_messages),
                   fmt::format("{:.0f} %", 100 * row.copper.busiest_share)});
-  text += dead_ranks_text(comparison);
   return text;
 }
 
 std::string comparison_json(const Comparison& comparison) {
   auto rows = nlohmann::ordered_json::array();
   for (const auto& row : comparison.rows) {
+    if (row.dead_ranks) {
+      rows.push_back({{"nodes", row.nodes}, {"dead_ranks", figures_json(*row.dead_ranks)}});
+      continue;
+    }
     rows.push_back({{"nodes", row.nodes},
                     {"direct", figures_json(row.direct)},
                     {"peer_first", figures_json(row.peer_first)},
@@ -100,7 +104,6 @@ std::string comparison_json(const Comparison& comparison) {
                     {"copper", figures_json(row.copper)},
                     {"lower_bound_s", seconds(row.lower_bound)},
                     {"two_tree_s", seconds(row.two_tree)}});
-    if (row.dead_ranks) rows.back()["dead_ranks"] = figures_json(*row.dead_ranks);
   }
   const nlohmann::ordered_json all{{"trace", comparison.trace},
                                    {"network", comparison.network},

@@ -16,7 +16,7 @@ struct ComparisonRow {
   simulation::Figures peer_first;
   simulation::Figures peer_second;
   simulation::Figures copper;
-  std::optional<simulation::Figures> dead_ranks;  // of Copper
+  std::optional<simulation::Figures> dead_ranks;  // then there is nothing else, in any row
   Duration lower_bound{};
   Duration two_tree{};
 };
