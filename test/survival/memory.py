@@ -61,13 +61,11 @@ class Full(MountTest):
             for node in (0, 1):
                 self.reads(node)
             self.assertEqual(self.nodes.processes(), before)
-            front_end = self.nodes.stats()["front_end"]
-            self.assertEqual((front_end["worker_deaths"], front_end["fuse_errors"]), (0, 0))
-            print("read directly:", front_end["fuse_direct"], "of", front_end["fuse_asked"])
             os.unlink(self.ballast)
-            committed = self.nodes.status()["cache"]["arena_committed"]
-            self.reads(step=4)
-            self.assertGreater(self.nodes.status()["cache"]["arena_committed"], committed)
+            front_end = self.nodes.stats()["front_end"]  # for which there may have been no room before
+            self.assertEqual(front_end["worker_deaths"], 0)
+            self.assertGreater(front_end["fuse_direct"], 0)
+            self.reads(step=8)
 
     def test_a_rank_that_dies_while_it_is_full_is_replaced(self):
         with Nodes(1) as self.nodes:

@@ -37,6 +37,8 @@ def outcome(path):
 
 
 class Step(MountTest):
+    limit_s = 150
+
     def step(self, name):
         """A keeper and all that it started."""
         keepers = [pid for pid, arguments in self.nodes.processes().items()
