@@ -6,6 +6,7 @@
 #include <atomic>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <functional>
 #include <iostream>
 
@@ -101,11 +102,12 @@ int run(Turns& turns, const Engine& engine, Announcement& announcement, WatchLog
 }
 
 // The job's last census, the last files, and the others: they may need this rank until they have come as far.
-void part(Turns& turns, Engine& engine, Outputs& outputs, const MpiJob& job) {
+// False where they do not come.
+bool part(Turns& turns, Engine& engine, Outputs& outputs, const MpiJob& job) {
   outputs.told_to_leave(engine, monotonic_now());
   for (auto now = turns.take(); !outputs.may_leave(engine, now); now = turns.take())
     turns.wait(now, now + 1ms);
-  job.meet(parting_patience, [&] { turns.take(); });
+  return job.meet(parting_patience, [&] { turns.take(); });
 }
 
 void make_directory(const std::filesystem::path& path) {
@@ -168,10 +170,18 @@ int serve(const ServiceOptions& options, MpiJob& job, Segment& segment, Log log,
 
   const int status = run(turns, engine, announcement, WatchLog(log));
   log->info("leaving with status {}", status);
-  log->flush();
-  if (status != 0) job.abort(status);
-  part(turns, engine, outputs, job);
+  if (status != 0) {
+    log->flush();
+    job.abort(status);
+  }
+  const bool all_leave = part(turns, engine, outputs, job);
+  if (!all_leave && !exists(options.run_dir / "stopping")) {
+    log->warn("only this rank was told to leave: the service ends, to be started again");
+    log->flush();
+    job.abort(EXIT_FAILURE);
+  }
   transport.withdraw();
+  log->flush();
   job.leave(status, leaving_patience);
 }
 

@@ -1,15 +1,15 @@
 // See process.h.
 #include "service/process.h"
 
+#include <fcntl.h>
 #include <sched.h>
-#include <spdlog/sinks/basic_file_sink.h>
-#include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <array>
+#include <cerrno>
 #include <charconv>
 #include <csignal>
 #include <cstring>
@@ -17,7 +17,9 @@
 #include <optional>
 #include <string_view>
 
+#include "service/log_sink.h"
 #include "service/refusal.h"
+#include "service/segment/file_descriptor.h"
 
 namespace copper {
 namespace {
@@ -110,19 +112,17 @@ void settle_process(const ProcessOptions& options) {
 
 std::shared_ptr<spdlog::logger> open_log(const ProcessOptions& options, const std::string& name) {
   std::vector<spdlog::sink_ptr> sinks;
-  if (options.log_type != "file") sinks.push_back(std::make_shared<spdlog::sinks::stdout_sink_mt>());
+  if (options.log_type != "file")
+    sinks.push_back(std::make_shared<LogSink>(FileDescriptor(::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0))));
   if (options.log_type != "stdout" && !options.log_dir.empty() && options.log_level > 0) {
-    const auto file = options.log_dir / (name + ".log");
-    try {
-      sinks.push_back(std::make_shared<spdlog::sinks::basic_file_sink_mt>(file.string()));
-    } catch (const spdlog::spdlog_ex& error) {
-      throw Refusal("cannot write the log " + file.string() + ": " + error.what());
-    }
+    const auto path = options.log_dir / (name + ".log");
+    FileDescriptor file(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666));
+    if (!file) throw Refusal("cannot write the log " + path.string() + ": " + std::strerror(errno));
+    sinks.push_back(std::make_shared<LogSink>(std::move(file)));
   }
   auto log = std::make_shared<spdlog::logger>(name, sinks.begin(), sinks.end());
   log->set_level(levels.at(static_cast<std::size_t>(options.log_level)));
   log->set_pattern("%Y-%m-%d %H:%M:%S.%f %l %n: %v");
-  log->flush_on(spdlog::level::debug);
   return log;
 }
 

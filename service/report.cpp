@@ -1,7 +1,9 @@
 // See report.h.
 #include "service/report.h"
 
+#include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <nlohmann/json.hpp>
 
 namespace copper {
@@ -10,6 +12,7 @@ namespace {
 using nlohmann::ordered_json;
 
 constexpr std::size_t waiting_shown = 50;
+constexpr std::uint32_t slow_ms = 1000;
 
 ordered_json as_json(const Counters& counters) {
   ordered_json json;
@@ -28,6 +31,22 @@ ordered_json as_json(const decltype(segment::Header::fuse_counters)& counters) {
   ordered_json json;
   for (std::size_t i = 0; i < names.size(); ++i) json[names[i]] = counters[i].load(std::memory_order_relaxed);
   return json;
+}
+
+// The kernel's requests that wait long, whoever it is that the front end waits for.
+ordered_json slow_requests(const Segment& segment, Instant now) {
+  const auto now_ms = static_cast<std::uint32_t>(now.time_since_epoch() / std::chrono::milliseconds{1});
+  std::uint32_t count = 0;
+  std::uint32_t oldest_ms = 0;
+  for (const auto& slot : segment.slots()) {
+    if (slot.state.load(std::memory_order_acquire) != static_cast<std::uint32_t>(segment::SlotState::taken))
+      continue;
+    const std::uint32_t age_ms = now_ms - slot.read_ms.load(std::memory_order_relaxed);
+    if (age_ms < slow_ms || age_ms > INT32_MAX) continue;  // read since `now`
+    ++count;
+    oldest_ms = std::max(oldest_ms, age_ms);
+  }
+  return {{"count", count}, {"oldest_ms", oldest_ms}};
 }
 
 }  // namespace
@@ -80,6 +99,7 @@ std::string Report::status(const Engine& engine, Instant now) const {
                                {"budget", arena_.budget()}};
   json["max_cacheable_bytes"] = segment_.header().max_cacheable_bytes.load();
   json["read_ahead_kb"] = segment_.header().read_ahead_kb.load();
+  json["slow_requests"] = slow_requests(segment_, now);
   json["waiting"] = ordered_json::array();
   for (const auto& waiting : node.waiting(now, waiting_shown)) {
     json["waiting"].push_back(
@@ -88,7 +108,8 @@ std::string Report::status(const Engine& engine, Instant now) const {
          {"waiters", waiting.waiters},
          {"on", waiting.in_line ? "room in the cache"
                 : waiting.on    ? names_.at(number(*waiting.on))
-                                : "storage"}});
+                                : "storage"},
+         {"root", names_.at(number(topology.root(topology.tree_of(waiting.key))))}});
   }
   json["mounted"] =
       segment_.header().mount_state.load() == static_cast<std::uint32_t>(segment::MountState::mounted);

@@ -52,11 +52,17 @@ is_wanted() {
   [[ ! -e $job_dir/stopping ]]
 }
 
+read_clock() { # not SECONDS, which follow the machine's time of day
+  IFS=. read -r clock _ </proc/uptime
+}
+
 restarts_max=6 restarts=0 long_enough=600 # seconds: then it is a new story
-begun=$SECONDS
+read_clock
+begun=$clock
 start "$@"
-while [[ $name == copper_service ]] && ((status != 0)) && is_wanted; do
-  ((SECONDS - begun < long_enough)) || restarts=0
+while [[ $name == copper_service ]] && is_wanted; do
+  read_clock
+  ((clock - begun < long_enough)) || restarts=0
   if ((restarts == restarts_max)); then
     printf 'copper_keeper.sh: the service ended %d times: the nodes read storage directly from now on\n' $((restarts + 1)) >>"$output"
     break
@@ -65,7 +71,8 @@ while [[ $name == copper_service ]] && ((status != 0)) && is_wanted; do
   ((restarts < 2)) || sleep $((1 << (restarts - 2)))
   is_wanted || break
   ((++restarts))
-  begun=$SECONDS
+  read_clock
+  begun=$clock
   start "$@"
 done
 tell "ended $name $status"

@@ -20,6 +20,11 @@ refuse() {
   exit 2
 }
 
+# Sets clock, in seconds, which nobody sets back or forth: SECONDS follows the machine's time of day.
+read_clock() {
+  IFS=. read -r clock _ </proc/uptime
+}
+
 # ---- paths and mounts ----
 
 # The absolute path of a mount directory. Never asks the mount itself, which may hang: only what is above it is looked at.
@@ -71,6 +76,16 @@ mount_is_dead() {
   mount_is_ours "$1" || return 1
   said=$(LC_ALL=C timeout 5 stat -- "$1" 2>&1 >/dev/null) && return 1
   [[ $said == *'not connected'* ]]
+}
+
+# Ends what the kernel still waits for on a FUSE mount whose server is gone or hangs, where it may be told so: else who hangs
+# there hangs on, with the mount or without.
+abort_mount() {
+  local device point
+  while read -r _ _ device _ point _; do
+    printf -v point %b "$point"
+    [[ $point == "$1" ]] && { printf 1 >"/sys/fs/fuse/connections/${device#*:}/abort"; } 2>/dev/null
+  done </proc/self/mountinfo
 }
 
 unmount() {
@@ -171,7 +186,11 @@ process_stat() {
   stat_start=${stat[19]} stat_parent=${stat[1]}
 }
 
-# The living processes of the run that was read, without the caller: lines "pid start-time parent name".
+# What our processes, and who starts them, may be called.
+ours='^(copper|launch_copper|stop_copper|bash|sh|env|mpiexec|mpirun|hydra|orte|prte|srun|pals)'
+
+# The living processes of the run that was read, without the caller: lines "pid start-time parent name". Nobody else's
+# arguments are read: who hangs in storage may hold them, and whoever reads them.
 run_alive() {
   local pid recorded name entry argument previous file
   local -A seen=([$$]=1)
@@ -195,7 +214,7 @@ run_alive() {
         previous=$argument
       done <"/proc/$pid/cmdline"
     } 2>/dev/null
-  done < <(grep -lzxF -- "$run_dir" /proc/[0-9]*/cmdline 2>/dev/null)
+  done < <(grep -lE -- "$ours" /proc/[0-9]*/comm 2>/dev/null | sed 's/comm$/cmdline/' | xargs -r timeout 5 grep -lzxF -- "$run_dir" 2>/dev/null)
 }
 
 # Somebody is served by it, or will be: a front end lives, or the launcher that is starting it.
@@ -206,7 +225,7 @@ run_served() {
 # Signals the run's processes whose name matches a pattern, and waits until they have ended: signal pattern seconds.
 # TERM goes to a front end's parent only, which ends its worker; 0 only waits.
 end_named() {
-  local signal=$1 pattern=$2 deadline=$((SECONDS + $3)) pid start parent name alive
+  local signal=$1 pattern=$2 clock deadline pid start parent name alive
   local -A names=() starts=() parents=()
   while read -r pid start parent name; do
     # shellcheck disable=SC2053  # a pattern
@@ -217,13 +236,16 @@ end_named() {
     process_stat "$pid" && [[ $stat_start == "${starts[$pid]}" ]] || continue
     kill "-$signal" "$pid" 2>/dev/null && [[ $signal != 0 ]] && kill -CONT "$pid" 2>/dev/null
   done
+  read_clock
+  deadline=$((clock + $3))
   while :; do
     alive=''
     for pid in "${!names[@]}"; do
       process_stat "$pid" && [[ $stat_start == "${starts[$pid]}" ]] && alive+="${names[$pid]}($pid) "
     done
     [[ -n $alive ]] || return 0
-    ((SECONDS <= deadline)) || return 1
+    read_clock
+    ((clock <= deadline)) || return 1
     sleep 0.02
   done
 }
@@ -239,6 +261,10 @@ end_run() {
   end_named TERM 'copper_service*' 20  # leave MPI together, after they have written what the run was like
   end_named 0 '*' 1                   # then launcher and keepers end by themselves
   end_named TERM '@(mpi|srun)*' 2
+  for ((i = 0; i < run_nodes; ++i)); do
+    point=$(node_mount "$run_mount" "$run_nodes" "$i")
+    [[ $(mount_type "$point") == fuse* ]] && abort_mount "$point"
+  done
   if ! end_named KILL '*' 3; then
     printf '%s: could not end: %s\n' "$program" "$(run_alive | tr '\n' ';')" >&2
     status=1

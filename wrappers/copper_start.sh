@@ -202,10 +202,13 @@ first_complaint() {
 # A step stays alive when one of its processes ends, so what that process complained of comes before the step's end, or
 # without it; where the end comes soon, its status says whether we are refused.
 wait_until_ready() {
-  local line left name status ready complaint='' deadline=$((SECONDS + patience + 5))
+  local line left name status ready complaint='' clock deadline
+  read_clock
+  deadline=$((clock + patience + 5))
   [[ $platform == local ]] || deadline=$((deadline + 30)) # the scheduler's part
   while :; do
-    left=$((deadline - SECONDS))
+    read_clock
+    left=$((deadline - clock))
     if ((left <= 0)) || ! IFS= read -r -t $left -u "$events" line; then
       [[ -n $complaint ]] && fail 1 "$complaint"
       fail 1 "no word from the service within $((patience + 5)) s"
@@ -219,7 +222,7 @@ wait_until_ready() {
       'said copper_service copper: not ready: '*) fail 1 "${line#*copper: }" ;;
       'said '*' copper: refused: '*) fail 2 "${line#*copper: refused: }" ;;
       'said '*)
-        [[ -n $complaint ]] || deadline=$((SECONDS + 3))
+        [[ -n $complaint ]] || deadline=$((clock + 3))
         complaint=${complaint:-${line#said * }}
         ;;
       'ended '*)

@@ -118,10 +118,17 @@ std::string status_text(const json& status) {
   const auto read_ahead = number(status, "read_ahead_kb");
   line(out, "read-ahead",
        read_ahead > 0 ? fmt::format("{} of the kernel", bytes_text(read_ahead * 1024)) : "?");
+  const auto slow = part(status, "slow_requests");
+  line(out, "slow requests",
+       number(slow, "count") == 0
+           ? "none"
+           : fmt::format("{} for longer than a second, the oldest for {} ms", grouped(number(slow, "count")),
+                         grouped(number(slow, "oldest_ms"))));
   line(out, "waiting", waiting.empty() ? "nothing" : "");
   for (const auto& one : waiting) {
-    fmt::format_to(std::back_inserter(out), "  {:>8} ms  {:>3} waiting on {:<12} {}\n",
-                   grouped(number(one, "age_ms")), number(one, "waiters"), text(one, "on"), text(one, "key"));
+    fmt::format_to(std::back_inserter(out), "  {:>8} ms  {:>3} waiting on {:<12} (root {}) {}\n",
+                   grouped(number(one, "age_ms")), number(one, "waiters"), text(one, "on"), text(one, "root"),
+                   text(one, "key"));
   }
   return out;
 }

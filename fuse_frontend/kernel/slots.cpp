@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "fuse_frontend/clock.h"
+
 namespace copper {
 namespace {
 
@@ -50,6 +52,9 @@ std::optional<std::size_t> Slots::take() {
   std::memset(place.request.data(), 0, sizeof(fuse_in_header));
   place.deaths.store(0, std::memory_order_relaxed);
   place.begun.store(0, std::memory_order_relaxed);
+  place.read_ms.store(
+      static_cast<std::uint32_t>(clock_now().time_since_epoch() / std::chrono::milliseconds{1}),
+      std::memory_order_relaxed);
   set(place, segment::SlotState::taken);
   return slot;
 }

@@ -11,12 +11,9 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
-#include <fstream>
 #include <sstream>
-#include <utility>
 
 #include "service/refusal.h"
-#include "service/segment/file_descriptor.h"
 #include "service/storage/mounts.h"
 
 namespace copper {
@@ -94,6 +91,9 @@ void Mountpoint::mount() {
   for (const auto& mounted : mounts()) {
     if (mounted.path == path_) device_ = mounted.device;
   }
+  const auto minor = device_.substr(device_.find(':') + 1);
+  abort_file_ =
+      FileDescriptor(::open(("/sys/fs/fuse/connections/" + minor + "/abort").c_str(), O_WRONLY | O_CLOEXEC));
 }
 
 void Mountpoint::unmount() {
@@ -101,10 +101,6 @@ void Mountpoint::unmount() {
   session_.reset();
 }
 
-void Mountpoint::abort() {
-  if (std::exchange(aborted_, true)) return;
-  const auto minor = device_.substr(device_.find(':') + 1);
-  std::ofstream("/sys/fs/fuse/connections/" + minor + "/abort") << 1;
-}
+void Mountpoint::abort() { [[maybe_unused]] const auto written = ::write(abort_file(), "1", 1); }
 
 }  // namespace copper

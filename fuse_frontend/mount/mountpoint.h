@@ -8,6 +8,7 @@
 #include <string>
 
 #include "fuse_frontend/kernel/fuse.h"
+#include "service/segment/file_descriptor.h"
 
 namespace copper {
 
@@ -26,11 +27,12 @@ class Mountpoint {
   // Of what is mounted:
   int fuse_device() const { return fuse_device_; }       // /dev/fuse
   const std::string& device() const { return device_; }  // "major:minor"
+  int abort_file() const { return abort_file_.get(); }   // a byte written to it is abort(); -1: there is none
 
   // Takes the mount off the file system, at once even where it is busy. Once; then nothing.
   void unmount();
-  // Ends what the kernel still waits for on the mount: with an error, for those who use it. Once; then
-  // nothing: the device's number may be another's.
+  // Ends what the kernel still waits for on the mount: with an error, for those who use it. Nothing where
+  // fusectl is not mounted (/sys/fs/fuse/connections).
   void abort();
 
  private:
@@ -42,7 +44,7 @@ class Mountpoint {
   std::unique_ptr<fuse_session, Destroy> session_;  // which answers nothing: it only mounts and unmounts
   int fuse_device_ = -1;
   std::string device_;
-  bool aborted_ = false;
+  FileDescriptor abort_file_;  // of this mount for good, as its device's number is not
 };
 
 }  // namespace copper

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -23,6 +24,7 @@ using std::chrono::steady_clock;
 constexpr auto look_period = milliseconds{50};      // for a worker that is dead and hangs
 constexpr auto lane_patience = milliseconds{1000};  // no lane is inside the kernel for so long but in a log
 constexpr auto end_patience = milliseconds{5000};
+constexpr auto stopped_patience = milliseconds{2000};
 
 // The first of the watched signals, -1 where none comes in time.
 int next_signal(milliseconds time) {
@@ -31,14 +33,41 @@ int next_signal(milliseconds time) {
   return ::sigtimedwait(&set, nullptr, &timeout);
 }
 
-// Of a thread: does it run no more?
-bool is_dead(pid_t process, std::uint32_t thread) {
+// Of a thread, as proc(5) has it; X where there is none.
+char state_of(pid_t process, std::uint32_t thread) {
   std::ifstream file(fmt::format("/proc/{}/task/{}/stat", process, thread));
   const std::string stat(std::istreambuf_iterator<char>(file), {});
   const auto name_end = stat.rfind(") ");
-  if (name_end == std::string::npos || name_end + 2 >= stat.size()) return true;
-  const char state = stat[name_end + 2];
-  return state == 'Z' || state == 'X';
+  return name_end == std::string::npos || name_end + 2 >= stat.size() ? 'X' : stat[name_end + 2];
+}
+
+// It runs no more.
+bool is_dead(char state) { return state == 'Z' || state == 'X'; }
+
+// ---- in the worker, when its parent has died ----
+// Its threads may hang inside the kernel, where no signal ends them, and hold /dev/fuse: without an end to
+// the mount whoever uses it would wait as long as they do.
+
+constexpr int orphaned = SIGUSR1;
+std::atomic<pid_t> parent_of_orphan{0};
+std::atomic<int> abort_file_of_orphan{-1};
+static_assert(std::atomic<int>::is_always_lock_free && std::atomic<pid_t>::is_always_lock_free);
+
+void end_orphan(int) {
+  if (::getppid() == parent_of_orphan) return;  // it came from somebody else
+  [[maybe_unused]] const auto written = ::write(abort_file_of_orphan, "1", 1);
+  ::kill(::getpid(), SIGKILL);
+}
+
+void end_with_parent(pid_t parent, const Mountpoint& mountpoint) {
+  parent_of_orphan = parent;
+  abort_file_of_orphan = mountpoint.abort_file();
+  struct sigaction action {};
+  action.sa_handler = end_orphan;
+  action.sa_flags = SA_RESTART;
+  ::sigaction(orphaned, &action, nullptr);
+  ::prctl(PR_SET_PDEATHSIG, orphaned);
+  if (::getppid() != parent) ::_exit(1);
 }
 
 }  // namespace
@@ -68,8 +97,7 @@ WorkerProcess::WorkerProcess(Segment& segment, const Mountpoint& mountpoint, con
   pid_ = ::fork();
   if (pid_ < 0) throw std::system_error(errno, std::generic_category(), "fork");
   if (pid_ > 0) return;
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (::getppid() != parent) ::_exit(1);
+  end_with_parent(parent, mountpoint);
   // The parent decides when it ends; a terminal's Ctrl-C is meant for the parent.
   for (const int signal : {SIGTERM, SIGINT, SIGHUP}) std::signal(signal, SIG_IGN);
   const auto set = watched_signals();
@@ -85,12 +113,21 @@ std::optional<int> WorkerProcess::wait() {
       if (reap()) return std::nullopt;
     } else if (signal > 0) {
       return signal;
-    } else if (is_dead(pid_, static_cast<std::uint32_t>(pid_))) {
+    } else if (const char state = state_of(pid_, static_cast<std::uint32_t>(pid_)); is_dead(state)) {
       if (reap()) return std::nullopt;
       dead_since = std::min(dead_since, steady_clock::now());
       if (only_hangs() || steady_clock::now() - dead_since > lane_patience) return std::nullopt;
+    } else {
+      end_if_stopped(state);
     }
   }
+}
+
+// Looks are counted, not time: where both of them were stopped, as a scheduler suspends a job, it gets its
+// time after that.
+void WorkerProcess::end_if_stopped(char state) {
+  stopped_looks_ = state == 'T' ? stopped_looks_ + 1 : 0;
+  if (stopped_looks_ * look_period >= stopped_patience) ::kill(pid_, SIGKILL);
 }
 
 // One signal may stand for the end of several: former workers that hung are among them.
@@ -105,15 +142,15 @@ bool WorkerProcess::reap() {
 bool WorkerProcess::only_hangs() const {
   return std::ranges::all_of(segment_.header().lane_threads, [this](const segment::AtomicU32& thread) {
     const auto number = thread.load();
-    return number == 0 || is_dead(pid_, number);
+    return number == 0 || is_dead(state_of(pid_, number));
   });
 }
 
 std::string WorkerProcess::end() const {
   if (!status_) return fmt::format("process {} was killed and hangs inside the system", pid_);
   if (WIFSIGNALED(*status_))
-    return fmt::format("process {} died of signal {} ({})", pid_, WTERMSIG(*status_),
-                       ::strsignal(WTERMSIG(*status_)));
+    return fmt::format("process {} died of signal {} ({}){}", pid_, WTERMSIG(*status_),
+                       ::strsignal(WTERMSIG(*status_)), stopped_looks_ > 0 ? ", since it was stopped" : "");
   return fmt::format("process {} ended with status {}", pid_, WEXITSTATUS(*status_));
 }
 

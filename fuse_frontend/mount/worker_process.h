@@ -31,6 +31,8 @@ class WorkerProcess {
   // It has ended when none of its lanes can touch the segment any more. That may be long before the system
   // lets go of it: a thread of it may hang inside the kernel, in storage or waiting for a lock of somebody to
   // whom a reply is owed, and only the successor can give that.
+  //
+  // One that somebody stopped (SIGSTOP) is killed after two seconds.
   std::optional<int> wait();
   bool succeeded() const { return status_ == 0; }
   std::string end() const;  // how it ended, for a log
@@ -42,10 +44,12 @@ class WorkerProcess {
  private:
   bool reap();
   bool only_hangs() const;
+  void end_if_stopped(char state);
 
   Segment& segment_;
   pid_t pid_ = 0;
   std::optional<int> status_;  // as waitpid has it; nothing where it hangs
+  int stopped_looks_ = 0;      // in a row
 };
 
 }  // namespace copper

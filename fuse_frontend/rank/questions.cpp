@@ -22,6 +22,8 @@ namespace {
 constexpr auto dead_after = std::chrono::seconds{2};           // without a turn of the rank
 constexpr auto watch_period = std::chrono::milliseconds{100};  // while an answer is outstanding
 constexpr auto retry_period = std::chrono::milliseconds{1};    // while the ring is full
+constexpr auto slow_after = std::chrono::seconds{5};           // and so often it is said again
+constexpr std::size_t slow_shown = 5;
 constexpr std::size_t copied_bytes_max = std::size_t{128} << 10;
 
 bool is_kind(std::uint8_t kind) {
@@ -325,22 +327,36 @@ void Questions::watch(Instant now) {
   }
   while (!unposted_.empty() && write(unposted_.front())) unposted_.pop_front();
   if (direct_) direct_->go_on(now);
+  tell_slow(now);
+}
+
+// What the front end waits for by itself; what the rank waits for is in the rank's log.
+void Questions::tell_slow(Instant now) {
+  if (now < next_tale_) return;
+  next_tale_ = now + slow_after;
+  std::size_t shown = 0;
+  for (const auto& [client, asked] : waiting_) {
+    if (asked->where_ == Asked::Where::rank || now - asked->since_ < slow_after) continue;
+    if (++shown > slow_shown) return;
+    log_->warn("{} has been awaited for {} s, from storage, without the rank", describe(asked->key_),
+               (now - asked->since_) / std::chrono::seconds{1});
+  }
 }
 
 // ---- one question ----
 
 Asked::Asked(Questions& questions, Request& request, Key key, Tag have)
-    : questions_(questions), request_(request), key_(std::move(key)), have_(have) {
+    : questions_(questions), request_(request), key_(std::move(key)), have_(have), since_(clock_now()) {
   questions_.ask(*this);
 }
 
 Asked::Asked(Questions& questions, Request& request, ControlOp op, Path path)
-    : questions_(questions), request_(request), op_(op), key_{.path = std::move(path)} {
+    : questions_(questions), request_(request), op_(op), key_{.path = std::move(path)}, since_(clock_now()) {
   questions_.ask(*this);
 }
 
 Asked::Asked(Questions& questions, Request& request, LargeFiles& files, Key key, Range range)
-    : questions_(questions), request_(request), key_(std::move(key)) {
+    : questions_(questions), request_(request), key_(std::move(key)), since_(clock_now()) {
   questions_.ask_large(*this, files, range);
 }
 

@@ -89,6 +89,7 @@ class Questions {
   void post(Post post);
   bool write(const Post& post);
   bool look_at_rank(Instant now);
+  void tell_slow(Instant now);
 
   Segment& segment_;
   Inbox& inbox_;
@@ -106,6 +107,7 @@ class Questions {
   std::uint64_t last_sign_ = 0;     // of the rank's life, as last seen,
   Instant last_look_{};             // when,
   Duration silence_{};              // and for how long it has been the same
+  Instant next_tale_{};             // of what is slow
   std::unique_ptr<Direct> direct_;  // made when it is first needed
 };
 
@@ -137,6 +139,7 @@ class Asked {
   const std::optional<ControlOp> op_;
   const Key key_;
   const Tag have_ = 0;
+  const Instant since_;
   std::uint64_t client_ = 0;
   Where where_ = Where::nowhere;
   std::optional<Answered> answered_;

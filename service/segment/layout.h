@@ -23,7 +23,7 @@
 namespace copper::segment {
 
 inline constexpr std::uint64_t magic = 0x31'52'45'50'50'4f'43'2eULL;  // ".COPPER1"
-inline constexpr std::uint32_t layout_version = 5;
+inline constexpr std::uint32_t layout_version = 6;
 
 inline constexpr std::uint32_t lanes_max = 8;         // front-end threads, one ring pair each
 inline constexpr std::uint32_t posts_per_lane = 256;  // full: the front end keeps the rest in its own queue
@@ -197,10 +197,10 @@ struct Lane {
 enum class SlotState : std::uint32_t { free = 0, taken = 1 };
 
 struct RequestSlot {
-  AtomicU32 state;   // SlotState
-  AtomicU32 deaths;  // workers that died while they held it
-  AtomicU32 begun;   // of the steps that must not be done twice, a FORGET's, those that were begun
-  std::uint32_t reserved;
+  AtomicU32 state;    // SlotState
+  AtomicU32 deaths;   // workers that died while they held it
+  AtomicU32 begun;    // of the steps that must not be done twice, a FORGET's, those that were begun
+  AtomicU32 read_ms;  // CLOCK_MONOTONIC, modulo 2^32: when the request was read
   alignas(64) std::array<std::byte, request_bytes> request;
 };
 

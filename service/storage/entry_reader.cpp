@@ -40,6 +40,15 @@ Result<EntryReader::Look> ask(MountTable& mounts, int directory, const char* nam
   return look;
 }
 
+// Real time, or less: whoever sets the machine's clock forwards makes nothing look older than it is.
+std::chrono::nanoseconds real_time_at_most() {
+  using std::chrono::nanoseconds, std::chrono::steady_clock, std::chrono::system_clock;
+  const nanoseconds real = system_clock::now().time_since_epoch();
+  const nanoseconds steady = steady_clock::now().time_since_epoch();
+  static const nanoseconds ahead = real - steady;  // when this process first looked at anything
+  return std::min(real, steady + ahead);
+}
+
 std::vector<gid_t> own_groups() {
   std::vector<gid_t> groups(static_cast<std::size_t>(std::max(0, ::getgroups(0, nullptr))));
   const int count = ::getgroups(static_cast<int>(groups.size()), groups.data());
@@ -75,8 +84,7 @@ Result<Entry> EntryReader::entry(int directory, const std::string& name) const {
 }
 
 bool EntryReader::racy(std::int64_t ctime_ns) {
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  return std::chrono::nanoseconds(ctime_ns) > now - limits::racy_window;
+  return std::chrono::nanoseconds(ctime_ns) > real_time_at_most() - limits::racy_window;
 }
 
 // Only bits that some class of users has are asked about: the mask of an access control list is one of them,

@@ -71,9 +71,12 @@ void PosixStorage::load(Load load) {
   if (answer || load.key.kind != Kind::block) return begin(std::move(load), Buffer(), std::move(answer));
   const auto size = FileReader::block_size(load.key);
   if (!size) return begin(std::move(load), Buffer(), Found{.bytes = Errno{EINVAL}});
-  if (auto room = waiting_.empty() ? memory_.allocate(load.key, *size) : std::nullopt)
+  if (auto room = waiting_.empty() ? memory_.allocate(load.key, *size) : std::nullopt) {
+    waited_in_vain_ = false;
     return begin(std::move(load), std::move(*room), std::nullopt);
-  waiting_.push_back({std::move(load), std::chrono::steady_clock::now() + room_patience});
+  }
+  const auto patience = waited_in_vain_ ? std::chrono::milliseconds{0} : room_patience;
+  waiting_.push_back({std::move(load), std::chrono::steady_clock::now() + patience});
 }
 
 // Those who wait for room, as far as there is some now.
@@ -81,8 +84,10 @@ void PosixStorage::begin_waiting() {
   while (!waiting_.empty()) {
     auto& [load, until] = waiting_.front();
     if (auto room = memory_.allocate(load.key, *FileReader::block_size(load.key))) {
+      waited_in_vain_ = false;
       begin(std::move(load), std::move(*room), std::nullopt);
     } else if (std::chrono::steady_clock::now() >= until) {
+      waited_in_vain_ = true;
       begin(std::move(load), Buffer(), Found{.bytes = Errno{ENOBUFS}});
     } else {
       return;

@@ -12,8 +12,8 @@
 //
 // Whatever comes out with the same tag as the previous bytes is "unchanged". Errors are storage's own;
 // besides: ENOTDIR below a local tree, ELOOP at and below the job's own mounts, EINVAL for a block that its
-// file has not, ENOBUFS where `memory` has no room for a block for room_patience, or for anything else at
-// once.
+// file has not, ENOBUFS where `memory` has no room for a block for room_patience (at once, where the one
+// before has waited in vain), or for anything else at once.
 //
 // Freshness given: listing, entry, filesystem, ENOENT, ENOTDIR: `freshness`, and where they are racy at most
 // limits::racy_window; blocks and listing blocks n > 0: for the job, except of a file that changed within
@@ -82,6 +82,7 @@ class PosixStorage final : public Storage {
   std::shared_ptr<Shared> shared_;
   std::unordered_map<Number, UnderWay> under_way_;
   std::deque<Waiting> waiting_;  // for room, in order
+  bool waited_in_vain_ = false;  // who waited last: until there is room again nobody waits
   Number last_{};
   std::array<Latencies, kind_count> latencies_{};
 };

@@ -257,15 +257,20 @@ class MountTest(unittest.TestCase):
         return path
 
 
+def enter_own_mounts():
+    """What root mounts from here on is this test's alone, and ends with it. The test begins anew."""
+    if "COPPER_TEST_NAMESPACE" not in os.environ:
+        os.environ["COPPER_TEST_NAMESPACE"] = "entered"
+        os.execvp("unshare", ["unshare", "--mount", "--propagation", "private", PYTHON, *sys.argv])
+
+
 def open_the_device():
     """Ordinary users mount on most machines; where /dev/fuse is root's alone, the test (as root) lets them in a mount
     namespace of its own, which ends with it: a device node that all may open lies over the machine's."""
     device = os.stat("/dev/fuse")
     if os.geteuid() != 0 or device.st_mode & 0o006 == 0o006:
         return
-    if "COPPER_TEST_NAMESPACE" not in os.environ:
-        os.environ["COPPER_TEST_NAMESPACE"] = "entered"
-        os.execvp("unshare", ["unshare", "--mount", "--propagation", "private", PYTHON, *sys.argv])
+    enter_own_mounts()
     directory = tempfile.mkdtemp(dir="/var/tmp", prefix="copper-device-")
     try:
         node = os.path.join(directory, "fuse")

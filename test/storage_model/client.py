@@ -143,6 +143,9 @@ class StorageModel:
     def hang(self, prefix, op="any"):
         self.ask(f"hang {prefix} {op}")
 
+    def hold(self, prefix, op="any"):
+        self.ask(f"hold {prefix} {op}")
+
     def release(self):
         self.ask("release")
 

@@ -145,7 +145,7 @@ std::string Control::answer(std::string_view line) {
     gate_.release();
   } else if (verb == "clear") {
     gate_.clear();
-  } else if (verb == "delay" || verb == "fail" || verb == "hang") {
+  } else if (verb == "delay" || verb == "fail" || verb == "hang" || verb == "hold") {
     return rule(verb, rest);
   } else {
     return error("no such verb");
@@ -154,15 +154,18 @@ std::string Control::answer(std::string_view line) {
 }
 
 std::string Control::rule(std::string_view verb, std::string_view rest) {
-  const auto how = verb == "hang" ? std::optional<std::string_view>("") : last_word(rest);
+  const bool waits = verb == "hang" || verb == "hold";
+  const auto how = waits ? std::optional<std::string_view>("") : last_word(rest);
   const auto op_name = last_word(rest);
   const auto op = op_name ? op_named(*op_name) : std::nullopt;
   if (!op_name || (!op && *op_name != "any") || !rest.starts_with('/')) {
-    return error("hang PREFIX OP, delay PREFIX OP MILLISECONDS, fail PREFIX OP ERRNO");
+    return error("hang PREFIX OP, hold PREFIX OP, delay PREFIX OP MILLISECONDS, fail PREFIX OP ERRNO");
   }
   const std::string prefix(rest);
   if (verb == "hang") {
     gate_.hang(prefix, op);
+  } else if (verb == "hold") {
+    gate_.hold(prefix, op);
   } else if (verb == "delay") {
     const auto by = number(*how);
     if (!by) return error("no number of milliseconds");

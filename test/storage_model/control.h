@@ -5,7 +5,8 @@
 //   reset                         forgets the counts
 //   delay PREFIX OP MILLISECONDS  OP as in counts, or "any"
 //   fail PREFIX OP ERRNO          ERRNO by name (EIO)
-//   hang PREFIX OP / release      requests wait until released
+//   hang PREFIX OP / release      requests wait until released, or interrupted
+//   hold PREFIX OP                they wait until released, interrupted or not: their readers are in D state
 //   clear                         ends delays, failures and hangs
 //   waiting                       {"waiting": [PATH, ...]}, those that storage's speed keeps waiting too
 //

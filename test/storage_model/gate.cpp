@@ -29,7 +29,7 @@ int Gate::pass(fuse_req_t request, const Question& question) {
     lock.unlock();
     fuse_req_interrupt_func(request, on_interrupt, &*self);
     lock.lock();
-    while (!ended_ && !self->interrupted) {
+    while (!ended_ && (!self->interrupted || held(op, path))) {
       const auto until = delay_of(op, path).count() > 0 ? std::max(answered, arrived + delay) : answered;
       if (hangs(op, path)) {
         changed_.wait(lock);
@@ -77,7 +77,12 @@ void Gate::fail(std::string prefix, std::optional<Op> op, int error) {
 
 void Gate::hang(std::string prefix, std::optional<Op> op) {
   const std::lock_guard lock(mutex_);
-  hangs_.push_back({std::move(prefix), op});
+  hangs_.push_back({{std::move(prefix), op}, false});
+}
+
+void Gate::hold(std::string prefix, std::optional<Op> op) {
+  const std::lock_guard lock(mutex_);
+  hangs_.push_back({{std::move(prefix), op}, true});
 }
 
 void Gate::release() {
@@ -121,6 +126,10 @@ int Gate::error_of(Op op, std::string_view path) const {
 
 bool Gate::hangs(Op op, std::string_view path) const {
   return std::any_of(hangs_.begin(), hangs_.end(), [&](auto& h) { return h.covers(op, path); });
+}
+
+bool Gate::held(Op op, std::string_view path) const {
+  return std::any_of(hangs_.begin(), hangs_.end(), [&](auto& h) { return h.held && h.covers(op, path); });
 }
 
 }  // namespace copper::storage_model

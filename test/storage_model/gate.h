@@ -1,6 +1,7 @@
 // What a request must get through: storage's speed, and what a test makes storage suffer (delays, hangs and
 // failures by path prefix). Every request passes the gate, in its own thread, which waits there; a request
-// that the kernel interrupts (FUSE_INTERRUPT, a killed reader included) leaves the gate at once with EINTR.
+// that the kernel interrupts (FUSE_INTERRUPT, a killed reader included) leaves the gate at once with EINTR,
+// unless a test has it held, as file systems do: then its reader is in D state, whatever signals come.
 // One mutex guards the rules and the queues.
 //
 // Speed: two queues, for metadata and for data, that all mounts share, and what one client may have under way
@@ -45,9 +46,10 @@ class Gate {
   void delay(std::string prefix, std::optional<Op> op, std::chrono::milliseconds by);
   void fail(std::string prefix, std::optional<Op> op, int error);
   void hang(std::string prefix, std::optional<Op> op);
-  void release();  // ends all hangs
-  void clear();    // ends all rules
-  void end();      // ends all rules, and every request from now on passes with EIO
+  void hold(std::string prefix, std::optional<Op> op);  // a hang that no interruption ends
+  void release();                                       // ends all hangs
+  void clear();                                         // ends all rules
+  void end();  // ends all rules, and every request from now on passes with EIO
 
   std::vector<std::string> waiting() const;  // the paths of the requests that wait now
 
@@ -64,6 +66,9 @@ class Gate {
   struct Failure : Rule {
     int error;
   };
+  struct Hang : Rule {
+    bool held;
+  };
   struct Waiter {
     Gate* gate;
     std::string path;
@@ -75,12 +80,13 @@ class Gate {
   std::chrono::milliseconds delay_of(Op op, std::string_view path) const;
   int error_of(Op op, std::string_view path) const;
   bool hangs(Op op, std::string_view path) const;
+  bool held(Op op, std::string_view path) const;
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<Delay> delays_;
   std::vector<Failure> failures_;
-  std::vector<Rule> hangs_;
+  std::vector<Hang> hangs_;
   std::list<Waiter> waiters_;
   std::optional<simulation::StorageQueues> queues_;
   bool ended_ = false;

@@ -36,14 +36,17 @@ TEST_CASE("status names the parent, the children and what is waited for") {
     "publish":"auto","parent":[0,null],"children":[[],[2,3]],"bulk_parent":[3,null],"bulk_children":[[0],[2]],"uptime_s":61,"mounted":true,
     "max_cacheable_bytes":1048576,"read_ahead_kb":1024,
     "cache":{"store_bytes":1024,"outcomes":3,"arena_used":2048,"arena_committed":4096,"budget":1048576},
-    "waiting":[{"key":"block 3 of /x","age_ms":1500,"waiters":2,"on":"storage"}]})"));
+    "waiting":[{"key":"block 3 of /x","age_ms":1500,"waiters":2,"on":"storage","root":"node1"}],
+    "slow_requests":{"count":2,"oldest_ms":61000}})"));
   CHECK_THAT(text, Contains("1 of 4, on node1"));
   CHECK_THAT(text, Contains("parent 0, no children"));
   CHECK_THAT(text, Contains("the root, children 2 3"));
   CHECK_THAT(text, Contains("parent 3, children 0") && Contains("fan-out 8, of file blocks 2, publish auto"));
   CHECK_THAT(text, Contains("2.0 KiB of 1.0 MiB"));
   CHECK_THAT(text, Contains("files larger than 1.0 MiB") && Contains("read-ahead      1.0 MiB"));
-  CHECK_THAT(text, Contains("1,500 ms") && Contains("storage") && Contains("block 3 of /x"));
+  CHECK_THAT(text, Contains("1,500 ms") && Contains("storage") && Contains("(root node1)") &&
+                       Contains("block 3 of /x"));
+  CHECK_THAT(text, Contains("2 for longer than a second, the oldest for 61,000 ms"));
   CHECK_THAT(text, Contains("answers") && !Contains("does not answer"));
 }
 

@@ -1,0 +1,84 @@
+#!/usr/bin/python3
+"""Shared memory is full, when a run starts and while it goes on: a line, or bytes read from storage directly; no process dies of
+it. Root's: it makes /dev/shm as small as it likes, in a mount namespace of its own."""
+
+import os
+import random
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "mount"))
+
+# pylint: disable=wrong-import-position
+from copper_nodes import MountTest, Nodes, enter_own_mounts, eventually, main  # noqa: E402
+from load import MIB  # noqa: E402
+from rank import ranks  # noqa: E402
+
+SHARED_MIB = 160
+FILES = 40
+
+
+class Full(MountTest):
+    limit_s = 100
+
+    def setUp(self):
+        super().setUp()
+        if os.geteuid() != 0:
+            self.skipTest("only root can make /dev/shm small")
+        self.source = self.directory()
+        numbers = random.Random(7)
+        for n in range(FILES):
+            with open(os.path.join(self.source, f"file{n}"), "wb") as file:
+                file.write(numbers.randbytes(2 * MIB))
+        self.ballast = "/dev/shm/ballast"
+        self.addCleanup(lambda: os.path.exists(self.ballast) and os.unlink(self.ballast))
+
+    def fill(self, left=0):
+        space = os.statvfs("/dev/shm")
+        with open(self.ballast, "wb") as file:
+            os.posix_fallocate(file.fileno(), 0, space.f_bavail * space.f_frsize - left)
+
+    def reads(self, node=0, step=1):
+        """The bytes of some files are right."""
+        for n in range(0, FILES, step):
+            with open(os.path.join(self.source, f"file{n}"), "rb") as right, \
+                    open(self.nodes.path(node, f"{self.source}/file{n}"), "rb") as through:
+                self.assertEqual(right.read(), through.read())
+
+    def test_a_run_that_finds_it_full_says_so_and_leaves_nothing(self):
+        self.fill(left=64 << 10)
+        self.nodes = Nodes(1, directory=self.directory())
+        self.addCleanup(self.nodes.kill)
+        done = self.nodes.launch()
+        self.assertEqual((done.returncode, len(done.stderr.splitlines())), (2, 1), done.stderr)
+        self.assertIn("/dev/shm", done.stderr)
+        self.assertEqual(self.nodes.leftovers(), [])
+
+    def test_where_it_becomes_full_bytes_are_right_and_no_process_dies(self):
+        with Nodes(2) as self.nodes:
+            before = self.nodes.processes()
+            self.fill()
+            for node in (0, 1):
+                self.reads(node)
+            self.assertEqual(self.nodes.processes(), before)
+            os.unlink(self.ballast)
+            front_end = self.nodes.stats()["front_end"]  # for which there may have been no room before
+            self.assertEqual(front_end["worker_deaths"], 0)
+            self.assertGreater(front_end["fuse_direct"], 0)
+            self.reads(step=8)
+
+    def test_a_rank_that_dies_while_it_is_full_is_replaced(self):
+        with Nodes(1) as self.nodes:
+            self.fill()
+            former = ranks(self.nodes)[0]
+            os.kill(former, 9)
+            self.reads(step=8)
+            self.assertTrue(eventually(lambda: ranks(self.nodes).get(0, former) != former, seconds=30), self.nodes.logs())
+            self.reads(step=8)
+
+
+if __name__ == "__main__":
+    if os.geteuid() == 0:
+        enter_own_mounts()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SHARED_MIB}m", "none", "/dev/shm"], check=True)
+    main()
