@@ -83,7 +83,7 @@ after() { # seconds command...
 # Ends a launcher that waits for what will not come: for hosts that a rank has found gone, which should have ended it; or,
 # started again, for all ranks to come up.
 watch() { # pid
-  local look=5 since=0 limit=60 reason
+  local look=3 since=0 limit=60 reason
   [[ ! -f $job_dir/logs/node_file.txt ]] || limit=$((limit + $(wc -l <"$job_dir/logs/node_file.txt") / 100))
   while :; do
     read -r -t $look -u "$never"
