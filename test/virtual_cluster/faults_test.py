@@ -147,6 +147,18 @@ class DeadHost(Faults):
         self.assertEqual(self.by_hand("stop_copper.sh").stdout, "Copper: nothing to stop\n")
 
 
+class SwitchedOff(Faults):
+    def test_a_host_that_is_switched_off_ends_no_mount_of_another(self):
+        self.launch()
+        self.every_host_reads()
+        others = [host for host in self.cluster.hosts if host != LEAF]
+        with self.programs_that_notice_nothing(others):
+            self.cluster.kill(LEAF, silently=False)
+            self.becomes((1, [LEAF], 3), ROOT)
+        self.every_host_reads(others)
+        self.stopped_without(LEAF)
+
+
 class DeadHostOfASlurmJob(SlurmTests, Faults):
     def test_a_dead_host_is_left_out_and_stop_names_it(self):
         self.running("--no-kill")
