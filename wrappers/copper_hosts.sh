@@ -36,7 +36,7 @@ ask_each() { # hosts...
     {
       step_command "$what" '' "$host"
       answered=()
-      hear_of_hosts 10
+      hear_of_hosts 20
       ((${#answered[@]})) || printf '%s\n' "$host"
     } &
   done
