@@ -19,7 +19,7 @@ constexpr auto segment_patience = std::chrono::seconds{30};
 int launch(int argc, char** argv) {
   const auto options = parse_options(argc, argv);
   settle_process(options.process);
-  const auto log = open_log(options.process, fmt::format("copper_fuse.node{}", options.node));
+  const auto log = open_log(options.process, "copper_fuse." + options.log_name);
   std::optional<Recorder> recorder;
   if (!options.record.empty()) recorder.emplace(options.record, log);
   Mountpoint mountpoint(options.mount);

@@ -16,6 +16,8 @@ FrontEndOptions parse_options(int argc, char** argv) {
   app.add_option("--node", options.node, "Number of the node on this machine")
       ->required()
       ->check(CLI::Range(0, 1 << 20));
+  app.add_option("--log-name", options.log_name,
+                 "The node's name in the name of its log (default: node<number>)");
   app.add_option("--mount", options.mount, "Directory to mount on")->required();
   app.add_option("--record", options.record, "Write what the mount is asked to this file, as a trace");
   app.add_flag("--map-links", options.map_links,
@@ -27,6 +29,7 @@ FrontEndOptions parse_options(int argc, char** argv) {
   add_local_options(app, options.local);
   add_process_options(app, options.process);
   parse_or_exit(app, argc, argv);
+  if (options.log_name.empty()) options.log_name = "node" + std::to_string(options.node);
   for (auto* path : {&options.run_dir, &options.mount, &options.record, &options.process.log_dir}) {
     if (!path->empty()) *path = std::filesystem::absolute(*path);
   }

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <string>
 
 #include "service/process.h"
 #include "service/storage/source_tree.h"
@@ -13,6 +14,7 @@ namespace copper {
 struct FrontEndOptions {
   std::filesystem::path run_dir;
   std::uint32_t node = 0;
+  std::string log_name;  // "node<number>" unless told otherwise
   std::filesystem::path mount;
   LocalTrees local;
   bool map_links = false;

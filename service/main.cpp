@@ -13,6 +13,7 @@
 #include "service/announcement.h"
 #include "service/arena.h"
 #include "service/cache_memory.h"
+#include "service/exit_record.h"
 #include "service/idle.h"
 #include "service/mpi/job.h"
 #include "service/mpi/transport.h"
@@ -28,6 +29,7 @@
 #include "service/turns.h"
 #include "service/watch_log.h"
 #include "tree/engine.h"
+#include "tree/limits.h"
 
 namespace copper {
 namespace {
@@ -90,11 +92,31 @@ Segment own_segment(const ServiceOptions& options, const MpiJob& job) {
                       takeover_patience);
 }
 
+// Ranks that are gone do not come back by themselves, and MPI cannot be repaired: the service ends, and its
+// keeper starts it again without their hosts.
+bool is_whole(const ServiceOptions& options, const Node& node, const std::vector<std::string>& names,
+              spdlog::logger& log) {
+  if (node.lost().empty()) return true;
+  std::vector<std::string> silent;
+  for (const auto rank : node.dead()) silent.push_back(names.at(number(rank)));
+  log.error("{} silent for {} s: the service ends, to be started again", fmt::join(silent, ", "),
+            limits::peer_lost / 1s);
+  try {
+    if (!options.process.log_dir.empty())
+      write_exit_record(options.process.log_dir, options.restarts.count, names.at(number(node.self())),
+                        silent);
+  } catch (const std::exception& error) {
+    log.error("{}", error.what());
+  }
+  return false;
+}
+
 // Until told to leave; the process's exit status.
-int run(Turns& turns, const Engine& engine, Announcement& announcement, WatchLog watch) {
+int run(Turns& turns, const Engine& engine, Announcement& announcement, WatchLog watch,
+        const std::function<bool()>& whole) {
   while (!told_to_leave.load(std::memory_order_relaxed)) {
     const auto now = turns.take();
-    if (!announcement.check(engine, now)) return 1;
+    if (!announcement.check(engine, now) || !whole()) return 1;
     watch.look(engine.node(), now);
     turns.wait(now, announcement.deadline());
   }
@@ -163,12 +185,14 @@ int serve(const ServiceOptions& options, MpiJob& job, Segment& segment, Log log,
                    .names = names,
                    .writes = options.writes(job.rank(), job.size())},
                   {segment, arena, clients, storage}, process_started, monotonic_now(), log);
-  Engine engine(node, transport, storage, clients, Report(segment, arena, names, started),
+  Engine engine(node, transport, storage, clients, Report(segment, arena, names, options.restarts, started),
                 std::bind_front(&Outputs::profile, &outputs));
-  Announcement announcement(job, names, started, options.ready_patience);
+  Announcement announcement(job, names, started, options.ready_patience, options.restarts.count > 0);
   Turns turns(engine, transport, segment, outputs);
 
-  const int status = run(turns, engine, announcement, WatchLog(log));
+  node.watch_neighbours(monotonic_now());
+  const int status =
+      run(turns, engine, announcement, WatchLog(log), [&] { return is_whole(options, node, names, *log); });
   log->info("leaving with status {}", status);
   if (status != 0) {
     log->flush();

@@ -135,6 +135,11 @@ ServiceOptions parse_options(int argc, char** argv) {
   app.add_option("--ready-seconds", ready_s, "How long all mounts may take to answer")
       ->check(CLI::Range(1, 3600))
       ->capture_default_str();
+  app.add_option("--restarts", options.restarts.count,
+                 "The service was started so often before (by its keeper)");
+  app.add_option("--left-out", options.restarts.left_out,
+                 "Hosts of the run that take no part, since they are gone")
+      ->delimiter(',');
   add_address_options(app, options.addresses);
   add_output_options(app, options.outputs);
   add_local_options(app, options.local);

@@ -9,6 +9,7 @@
 
 #include "service/outputs/address_book.h"
 #include "service/process.h"
+#include "service/restarts.h"
 #include "service/storage/source_tree.h"
 #include "tree/sharing.h"
 #include "tree/topology.h"
@@ -45,6 +46,7 @@ struct ServiceOptions {
   OutputOptions outputs;
   ProcessOptions process;
   std::chrono::seconds ready_patience{30};
+  Restarts restarts;
 
   // The job's mount points on this host, for those that must not look into themselves.
   std::vector<std::string> mounts() const;

@@ -51,8 +51,13 @@ ordered_json slow_requests(const Segment& segment, Instant now) {
 
 }  // namespace
 
-Report::Report(const Segment& segment, const Arena& arena, std::vector<std::string> names, Instant started)
-    : segment_(segment), arena_(arena), names_(std::move(names)), started_(started) {}
+Report::Report(const Segment& segment, const Arena& arena, std::vector<std::string> names, Restarts restarts,
+               Instant started)
+    : segment_(segment),
+      arena_(arena),
+      names_(std::move(names)),
+      restarts_(std::move(restarts)),
+      started_(started) {}
 
 std::string Report::operator()(const Subject& subject, const Engine& engine, Instant now) const {
   if (const auto* census = std::get_if<Census>(&subject)) return stats(engine, *census);
@@ -92,6 +97,8 @@ std::string Report::status(const Engine& engine, Instant now) const {
     }
   }
   json["uptime_s"] = std::chrono::duration_cast<std::chrono::seconds>(now - started_).count();
+  json["restarts"] = restarts_.count;
+  json["left_out"] = restarts_.left_out;
   json["cache"] = ordered_json{{"store_bytes", node.store().bytes()},
                                {"outcomes", node.store().outcomes()},
                                {"arena_used", arena_.used()},

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "service/arena.h"
+#include "service/restarts.h"
 #include "service/segment/segment.h"
 #include "tree/engine.h"
 
@@ -14,7 +15,8 @@ namespace copper {
 
 class Report {
  public:
-  Report(const Segment& segment, const Arena& arena, std::vector<std::string> names, Instant started);
+  Report(const Segment& segment, const Arena& arena, std::vector<std::string> names, Restarts restarts,
+         Instant started);
 
   std::string operator()(const Subject& subject, const Engine& engine, Instant now) const;
 
@@ -26,6 +28,7 @@ class Report {
   const Segment& segment_;
   const Arena& arena_;
   std::vector<std::string> names_;  // of the nodes, by rank
+  Restarts restarts_;
   Instant started_;
 };
 

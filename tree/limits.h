@@ -134,6 +134,13 @@ inline constexpr std::uint32_t guesses_per_shared_key = 4;
 inline constexpr std::chrono::milliseconds peer_patience{2000};
 inline constexpr std::chrono::milliseconds peer_look{100};
 
+// Neighbours that owe nothing are asked after so much silence, and those that do not answer again and again.
+// Who has been silent for so long since it was first asked is lost: the service is started again, without its
+// host where that does not answer either. Longer than what a swapping or suspended machine takes to go on;
+// what a restart costs is seconds of direct reads, so a wrong guess does little harm.
+inline constexpr std::chrono::milliseconds watch_pause{5000};
+inline constexpr std::chrono::milliseconds peer_lost{20000};
+
 // A question to a rank that lives and does not answer it is asked again after peer_patience, and then each
 // time after twice as long, so many times twice: a message may have been damaged. Storage that is slow for an
 // hour costs a dozen messages.
@@ -146,6 +153,8 @@ static_assert(header_bytes >= path_bytes + 256, "an ask carries a whole path and
 static_assert(ranks_per_message * sizeof(std::uint32_t) + 256 <= header_bytes, "a rank list fits a message");
 static_assert(clear_look < clear_patience && clear_patience < clear_memory,
               "what is missing is heard in time");
+static_assert(peer_patience < watch_pause && 2 * watch_pause < peer_lost,
+              "who is lost was asked several times");
 static_assert(payload_bytes_in_flight >= 2 * block_bytes, "a reader that spans two blocks is not throttled");
 
 }  // namespace copper::limits

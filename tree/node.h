@@ -148,6 +148,14 @@ class Node {
   void on_time(Instant now, Actions& out);
   std::optional<Instant> deadline() const;
 
+  // From now on neighbours are asked whether they live though they owe nothing: there is always something
+  // due. Once, when all take part.
+  void watch_neighbours(Instant now);
+  // Those that have been silent for so long that they are taken to be gone (limits::peer_lost).
+  const std::vector<Rank>& lost() const { return lost_; }
+  // These, and those that are dead now.
+  std::vector<Rank> dead() const { return liveness_.dead(); }
+
   // Memory is short: drops ready outcomes whose bytes that frees, as `frees(bytes)` says, until `wanted`
   // bytes of them have been dropped or none is left. Returns how many were.
   template <class Frees>
@@ -244,6 +252,7 @@ class Node {
   PathCounts paths_;
   std::optional<FirstAnswer> first_answer_;
   std::unordered_map<Key, Instant, KeyHash> gone_;  // at a root: versions expired for ESTALE, and when
+  std::vector<Rank> lost_;
 };
 
 }  // namespace copper

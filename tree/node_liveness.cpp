@@ -17,6 +17,13 @@ void Node::fail(const Key& key, Instant now, Actions& out) {
   settle(key, {.value = not_carried}, false, false, now, out);
 }
 
+// Of the first tree, which joins all: whoever is lost, somebody who is not is its neighbour.
+void Node::watch_neighbours(Instant now) {
+  const auto& place = places_[number(first_tree)];
+  if (place.parent) liveness_.watch(*place.parent, now);
+  for (const auto child : place.children) liveness_.watch(child, now);
+}
+
 // In the control tree, whatever the edge was.
 void Node::ask_unanswered_again(Instant now, Actions& out) {
   if (!look_again_ || now < *look_again_) return;
@@ -60,6 +67,7 @@ void Node::on_time(Instant now, Actions& out) {
     });
     for (const auto& key : asked) fail(key, now, out);
   }
+  lost_.insert(lost_.end(), look.lost.begin(), look.lost.end());
   serve_line(now, out);
 }
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# shellcheck disable=SC2154,SC2034  # the parts set what this uses
 # Keeps one program of a run: starts it, waits for it, and tells the launcher, through the FIFO "events" in the run's
 # directory, what the launcher waits for. One keeper for the service (around its launcher); one for each front end of this
 # machine, or one around the launcher of those on all hosts.
@@ -9,20 +10,33 @@
 # program of ours complains of, and "ended NAME STATUS". The FIFO is opened for reading too, so that writing never blocks
 # when the launcher has gone. COMMAND's output goes to OUTPUT.
 #
-# The service is kept alive: where it ends although nobody ends the run, it is started again, and finds in the nodes'
-# segments what the former one had. A front end is not; its parent replaces what dies of it.
+# The service is kept alive: where it ends although nobody ends the run, it is started again (copper_restart.sh), without the
+# hosts that are gone, and finds in the nodes' segments what the former one had. A front end is not; its parent replaces what
+# dies of it.
 #
 # A job's run may be ended on a host that cannot reach this one: of the keepers, which hold a shared lock on it, the last one
 # removes the record that launch left here.
 set -u
+shopt -s extglob
+lib=$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")
+for part in way run site environment platform hosts job restart; do
+  # shellcheck source=/dev/null
+  source "$lib/copper_$part.sh" || exit 2
+done
 
 run_dir=$2 name=$3 output=$4
 shift 4
-events=$run_dir/events
+events=$run_dir/events started=$run_dir/started
+job_dir=$(sed -n 's/^job_dir=//p' "$run_dir/run")
 exec {record}<"$run_dir" && flock -s "$record"
+exec {never}<> <(:) # what nothing is read from: read -t waits
 
 tell() {
   [[ -p $events ]] && printf '%s\n' "$1" 1<>"$events"
+}
+
+note() {
+  printf 'copper_keeper.sh: %s\n' "$1" >>"$output"
 }
 
 listen() {
@@ -30,50 +44,90 @@ listen() {
   while IFS= read -r line; do
     printf '%s\n' "$line"
     [[ $line =~ ^copper(_fuse|_service|_node\.sh)?:\  ]] && tell "said $name $line"
+    [[ $line != 'copper: started again'* ]] || : >"$started"
     [[ $line != 'copper: ready'* ]] || cat
   done
 }
 
-start() {
+start() { # command...
+  local heard listener launcher watcher timer
   if [[ $name == *.node* ]]; then # says nothing but why it ends, which its output tells
     "$@" </dev/null >>"$output" 2>&1
-  else
-    "$@" </dev/null > >(listen >>"$output") 2>&1
+    status=$?
+    return
   fi
+  exec {heard}> >(listen >>"$output")
+  listener=$!
+  "$@" </dev/null >&"$heard" 2>&1 {heard}>&- &
+  launcher=$!
+  exec {heard}>&-
+  if [[ $name == copper_service ]]; then
+    watch "$launcher" &
+    watcher=$!
+  fi
+  wait "$launcher"
   status=$?
-  wait # for the listener: what was said comes before how it ended
+  [[ -z ${watcher-} ]] || kill "$watcher"
+  after 5 kill "$listener" & # who may wait for what the launcher has left behind
+  timer=$!
+  wait "$listener" # what was said comes before how it ended
+  kill "$timer"
+  wait
+} 2>/dev/null
+
+after() { # seconds command...
+  read -r -t "$1" -u "$never"
+  "${@:2}"
+}
+
+# Ends a launcher that waits for what will not come: for hosts that a rank has found gone, which should have ended it; or,
+# started again, for all ranks to come up.
+watch() { # pid
+  local look=3 since=0 limit=60 reason
+  [[ ! -f $job_dir/logs/node_file.txt ]] || limit=$((limit + $(wc -l <"$job_dir/logs/node_file.txt") / 100))
+  while :; do
+    read -r -t $look -u "$never"
+    reason=''
+    if compgen -G "$job_dir/logs/exit_record.$restarts.*" >/dev/null; then
+      reason='a rank has ended it'
+    elif ((restarts)) && [[ ! -e $started ]]; then
+      ((look * ++since <= limit)) || reason="not all ranks are there after $limit s"
+    fi
+    [[ -n $reason ]] || continue
+    read -r -t $look -u "$never"
+    note "the service's launcher is ended: $reason"
+    kill -TERM "$1"
+    read -r -t $look -u "$never"
+    kill -KILL "$1"
+  done 2>/dev/null
 }
 
 # Until launch is over it decides what an end means; and a run that is being ended stays so.
 is_wanted() {
-  local job_dir
-  [[ -f $run_dir/run && ! -p $events && ! -e $run_dir/stopping ]] || return 1
-  job_dir=$(sed -n 's/^job_dir=//p' "$run_dir/run")
-  [[ ! -e $job_dir/stopping ]]
+  [[ -f $run_dir/run && ! -p $events && ! -e $run_dir/stopping && ! -e $job_dir/stopping ]]
 }
 
-read_clock() { # not SECONDS, which follow the machine's time of day
-  IFS=. read -r clock _ </proc/uptime
-}
-
-restarts_max=6 restarts=0 long_enough=600 # seconds: then it is a new story
+restarts=0 tries_max=6 tries=0 long_enough=600 # seconds: then it is a new story
 read_clock
 begun=$clock
 start "$@"
 while [[ $name == copper_service ]] && is_wanted; do
   read_clock
-  ((clock - begun < long_enough)) || restarts=0
-  if ((restarts == restarts_max)); then
-    printf 'copper_keeper.sh: the service ended %d times: the nodes read storage directly from now on\n' $((restarts + 1)) >>"$output"
+  ((clock - begun < long_enough)) || tries=0
+  if ((tries == tries_max)); then
+    note "the service ended, or did not start, $((tries + 1)) times: the nodes read storage directly from now on"
     break
   fi
-  printf 'copper_keeper.sh: the service ended with status %d: it is started again\n' "$status" >>"$output"
-  ((restarts < 2)) || sleep $((1 << (restarts - 2)))
-  is_wanted || break
-  ((++restarts))
+  note "the service ended with status $status: it is started again"
+  ((tries < 2)) || read -r -t $((1 << (tries - 2))) -u "$never"
+  ((++tries))
   read_clock
   begun=$clock
-  start "$@"
+  plan_restart "$restarts" "$@" >>"$output" 2>&1 || { note "too few hosts answer" && continue; }
+  is_wanted || break
+  ((++restarts))
+  rm -f -- "$started"
+  start "${command[@]}"
 done
 tell "ended $name $status"
 if [[ $run_dir == *.launch && ! -p $events ]] && flock -n -x "$record"; then

@@ -4,11 +4,12 @@
 #   copper_node.sh front_end|service --job JOB --mount DIR --job-dir DIR --log-dir DIR --launched-by DIR [-b CORES]
 #                  -- PROGRAM ARGUMENTS...     claims the host (whichever of the two comes first), becomes the program
 #   copper_node.sh end --job JOB               ends both, and leaves nothing
+#   copper_node.sh probe --job-dir DIR         could a rank run here?
 #
 # Speaks to the launcher by lines on standard output: "copper: refused: HOST: REASON" (exit status 2), "copper: ending
-# HOST" and "copper: ended HOST".
-# --record-dir DIR among the options has the program write its trace to DIR/HOST.trace. Never waits for the other step or
-# for another host.
+# HOST", "copper: ended HOST" and "copper: alive HOST".
+# --record-dir DIR among the options has the program write its trace to DIR/HOST.trace. With --detach the program leaves the
+# step as soon as it is mounted, and what it says goes to copper_fuse.HOST.output with the logs. Never waits for another host.
 set -u
 shopt -s extglob
 lib=$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")
@@ -29,7 +30,7 @@ refuse() {
 
 what=$1
 shift
-run_job='' run_job_dir='' mount='' log_dir='' cores='' record=()
+run_job='' run_job_dir='' mount='' log_dir='' cores='' detach='' more=()
 while (($#)) && [[ $1 != -- ]]; do
   case $1 in
     --job) run_job=$2 ;;
@@ -37,7 +38,8 @@ while (($#)) && [[ $1 != -- ]]; do
     --job-dir) run_job_dir=$2 ;;
     --log-dir) log_dir=$2 ;;
     --launched-by) ;; # by it stop finds the launchers
-    --record-dir) record=(--record "$2/$host.trace") ;;
+    --record-dir) more=(--record "$2/$host.trace") ;;
+    --detach) detach=1 && set -- "" "$@" ;;
     -b) cores=$2 ;;
     *) refuse "copper_node.sh has no option $1" ;;
   esac
@@ -55,6 +57,11 @@ if [[ $what == end ]]; then
   fi
   leave_runs
   printf 'copper: ended %s\n' "$host"
+  exit 0
+fi
+
+if [[ $what == probe ]]; then
+  [[ -w /dev/shm && -f $run_job_dir/run ]] && printf 'copper: alive %s\n' "$host"
   exit 0
 fi
 
@@ -90,4 +97,27 @@ for variable in $(compgen -e); do
   esac
 done
 trap - EXIT
-cd / && exec "$1" --run-dir "$run_dir" "${@:2}" "${record[@]}"
+cd /
+[[ $what == service ]] || more+=(--log-name "$host")
+set -- "$1" --run-dir "$run_dir" "${@:2}" "${more[@]}"
+[[ -n $detach ]] || exec "$@"
+
+# ---- by itself: launchers end what is in a step of theirs when one of its hosts dies ----
+output=$log_dir/copper_fuse.$host.output
+(
+  for file in /proc/self/fd/*; do # a launcher may wait for the end of its own
+    file=${file##*/}
+    ((file <= 2)) || exec {file}>&-
+  done
+  exec setsid "$@"
+) >"$output" 2>&1 &
+pid=$!
+trap 'kill "$pid"' TERM INT HUP
+while process_stat "$pid"; do
+  [[ $(mount_type "$mount") != fuse* ]] || exit 0
+  sleep 0.05
+done
+wait "$pid"
+status=$?
+cat -- "$output"
+exit $status

@@ -20,7 +20,7 @@ setting_words() { # array key
 read_site() { # file
   local line key value number=0
   local plain='platform|mount|cores|net_type|address_book|environment|net\.(cxi|device|interface)'
-  local of_platform='(launcher|flags|stay|together|service_flags|front_end_flags|keep)(\.(slurm|pbs|hydra|openmpi)(\.(mpich|openmpi))?)?'
+  local of_platform='(launcher|flags|stay|together|detach|service_flags|front_end_flags|keep)(\.(slurm|pbs|hydra|openmpi)(\.(mpich|openmpi))?)?'
   while IFS= read -r line || [[ -n $line ]]; do
     ((++number))
     [[ $line =~ ^[[:space:]]*(#.*)?$ ]] && continue

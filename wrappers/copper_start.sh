@@ -79,8 +79,10 @@ plan_steps() {
   run_dir=$runs/$run_job.launch
   node_arguments=(--job "$run_job" --mount "$mount" --job-dir "$run_job_dir" --log-dir "$node_logs" --launched-by "$run_dir"
     ${cores:+-b "$cores"})
+  detached=''
+  [[ -n $scheduler_job || $(setting detach) != yes ]] || detached=1
   step_command front_end "$logs/node_file.txt"
-  plan copper_fuse "${step[@]}" "$lib/copper_node.sh" front_end "${node_arguments[@]}" ${record:+--record-dir "$record"} \
+  plan copper_fuse "${step[@]}" "$lib/copper_node.sh" front_end "${node_arguments[@]}" ${detached:+--detach} ${record:+--record-dir "$record"} \
     -- "$front_end" --log-dir "$node_logs" --node 0 --mount "$mount" "${front_end_arguments[@]}"
   step_command service "$logs/node_file.txt"
   plan copper_service "${step[@]}" "$lib/copper_node.sh" service "${node_arguments[@]}" -- "$service" "${service_arguments[@]}"
@@ -227,6 +229,7 @@ wait_until_ready() {
         ;;
       'ended '*)
         read -r _ name status <<<"$line"
+        [[ -n ${detached-} && $name == copper_fuse && $status == 0 ]] && continue
         complaint=${complaint:-$(first_complaint "$name")}
         ((status == 2)) && [[ $name == *.node* ]] && fail 2 "${name#*.}: $complaint"
         ((status == 2)) && fail 2 "$complaint"

@@ -9,7 +9,7 @@ shopt -s extglob nullglob
 here=$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")
 lib=$here
 [[ -f $lib/copper_run.sh ]] || lib=$(realpath -m -- "$here/../libexec/copper")
-for part in way run options site environment platform job; do
+for part in way run options site environment platform hosts job; do
   # shellcheck source=/dev/null
   source "$lib/copper_$part.sh" || exit 2
 done

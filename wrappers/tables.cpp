@@ -101,6 +101,12 @@ std::string status_text(const json& status) {
   line(out, "rank",
        fmt::format("{} of {}, on {}", number(status, "rank"), number(status, "ranks"), text(status, "host")));
   line(out, "up", duration_text(number(status, "uptime_s")));
+  if (number(status, "restarts") > 0) {
+    std::string without;
+    for (const auto& host : list(status, "left_out"))
+      without += (without.empty() ? ", now without " : ", ") + host.get<std::string>();
+    line(out, "started again", fmt::format("{} time(s){}", number(status, "restarts"), without));
+  }
   line(out, "mount", status.contains("mounted") && status["mounted"] == true ? "answers" : "does not answer");
   line(out, "trees",
        fmt::format("{}, fan-out {}, of file blocks {}, publish {}", number(status, "trees"),

@@ -33,6 +33,7 @@ std::vector<std::string> gather_hosts(std::uint32_t size) {
 
 constexpr int first_rank = 0;
 constexpr std::int64_t no_text = -1;
+constexpr std::chrono::seconds abort_patience{2};
 
 void exit_now(int) { ::_exit(EXIT_SUCCESS); }
 
@@ -131,6 +132,8 @@ void MpiJob::leave(int status, std::chrono::seconds patience) const {
 }
 
 void MpiJob::abort(int status) const {
+  std::signal(SIGALRM, SIG_DFL);  // the library may wait in it for ranks that are gone
+  ::alarm(static_cast<unsigned>(abort_patience.count()));
   MPI_Abort(MPI_COMM_WORLD, status);
   ::_exit(status);
 }

@@ -45,8 +45,8 @@ class MpiJob {
   bool meet(std::chrono::seconds patience, const std::function<void()>& meanwhile) const;
 
   // The end of the process. leave(): after a barrier of our own, MPI_Finalize under an alarm, since
-  // finalizing hangs in some libraries (docs/architecture.md); each bounded by `patience`. abort(): at once,
-  // all ranks.
+  // finalizing hangs in some libraries (docs/architecture.md); each bounded by `patience`. abort(): all
+  // ranks, at once as far as the launcher reaches them, this one in two seconds at the latest.
   [[noreturn]] void leave(int status, std::chrono::seconds patience) const;
   [[noreturn]] void abort(int status) const;
 

@@ -1,11 +1,24 @@
 // The protocol as a whole, by the thousand ranks. A failure names the command that repeats it.
+#include "tree/simulation/simulation.h"
+
 #include <catch2/catch.hpp>
 #include <set>
 
 #include "test/simulation/scenario.h"
+#include "test/simulation/source.h"
+#include "tree/limits.h"
 #include "tree/simulation/failure.h"
 
 namespace copper::simulation {
+namespace {
+
+using namespace std::chrono_literals;
+
+class Silent final : public Application {
+  void on_reply(Rank, const Reply&) override {}
+};
+
+}  // namespace
 
 TEST_CASE("in a storm of thousands of ranks over 50 keys storage is asked exactly 50 times") {
   const auto [ranks, trees] = GENERATE(
@@ -63,6 +76,31 @@ TEST_CASE("equal seeds have equal digests, others have others") {
     digests.insert(storm_first);
   }
   CHECK(digests.size() == 20);
+}
+
+TEST_CASE("whose rank stops is lost to its neighbours and nobody else's, in time, however slow all are") {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    INFO("seed " << seed);
+    Random random(seed);
+    const Topology topology(random.between(2u, 300u), {random.between(1u, 20u), 2}, random.between(1u, 3u));
+    RandomWorld world(seed, {.message = 500ms, .look = 1s, .load = 30s, .wake = 500ms});
+    Source source(60s);
+    Silent application;
+    Simulation simulation(topology, {}, world, source, application);
+    simulation.watch_neighbours();
+    const Rank stopped{random.between(0u, topology.ranks() - 1)};
+    const auto stop_at = Instant{} + random.between(Duration{}, Duration{60s});
+    simulation.queue().at(stop_at, [&] { simulation.stop(stopped); });
+    const auto until = stop_at + limits::watch_pause + limits::peer_lost + limits::peer_lost / 2;
+    while (simulation.now() < until) REQUIRE(simulation.queue().step());
+    for (std::uint32_t n = 0; n < topology.ranks(); ++n) {
+      const bool neighbour =
+          topology.parent(Rank{n}, first_tree) == stopped || topology.parent(stopped, first_tree) == Rank{n};
+      if (Rank{n} == stopped) continue;
+      CHECK(simulation.engine(Rank{n}).node().lost() ==
+            (neighbour ? std::vector{stopped} : std::vector<Rank>{}));
+    }
+  }
 }
 
 }  // namespace copper::simulation

@@ -69,4 +69,54 @@ TEST_CASE("a machine that stood still is no death of others") {
   CHECK_FALSE(liveness.dead(peer));
 }
 
+TEST_CASE("who is watched is asked though it owes nothing, again when it is dead, and is lost at last") {
+  Liveness liveness;
+  Instant now{1h};
+  liveness.watch(peer, now);
+  CHECK(liveness.deadline() == now + limits::watch_pause);
+  now += limits::watch_pause;
+  CHECK(liveness.look(now).ask == std::vector{peer});
+  std::size_t asked = 0;
+  bool died = false;
+  std::vector<Rank> lost;
+  Duration silence{};
+  for (; lost.empty() && silence < 2 * limits::peer_lost; silence += limits::peer_look) {
+    now += limits::peer_look;
+    auto look = liveness.look(now);
+    asked += look.ask.size();
+    died = died || !look.died.empty();
+    lost = look.lost;
+  }
+  CHECK(died);
+  CHECK(lost == std::vector{peer});
+  CHECK(silence >= limits::peer_lost - limits::peer_look);
+  CHECK(asked == limits::peer_lost / limits::watch_pause - 1);
+  CHECK_FALSE(liveness.deadline().has_value());
+}
+
+TEST_CASE("who is watched and answers before it is lost is trusted again") {
+  Liveness liveness;
+  Instant now{1h};
+  liveness.watch(peer, now);
+  for (int n = 0; n < 10; ++n) {
+    now += limits::watch_pause;
+    CHECK(liveness.look(now).ask == std::vector{peer});
+    CHECK(dies_within(liveness, now, limits::peer_lost - limits::watch_pause));
+    liveness.heard(peer, now);
+    CHECK_FALSE(liveness.dead(peer));
+  }
+}
+
+TEST_CASE("a machine that stood still again and again loses nobody") {
+  Liveness liveness;
+  Instant now{1h};
+  liveness.watch(peer, now);
+  now += limits::watch_pause;
+  liveness.look(now);
+  for (int n = 0; n < 50; ++n) {
+    now += 1h;
+    CHECK(liveness.look(now).lost.empty());
+  }
+}
+
 }  // namespace copper

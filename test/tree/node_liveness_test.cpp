@@ -107,6 +107,18 @@ TEST_CASE("a block that the bulk parent does not answer is asked for in the cont
   CHECK(sent<Ask>(again, 0).shape == Shape::control);
 }
 
+TEST_CASE("neighbours are watched though nobody asks anything, and one that stays silent is lost") {
+  NodeHarness h(1, seven);
+  h.node.watch_neighbours(h.now);
+  CHECK(h.time_passes(limits::watch_pause).size() == 4);  // 0, 4, 5, 6
+  for (auto waited = Duration{}; waited <= limits::peer_lost; waited += limits::peer_look) {
+    h.time_passes(limits::peer_look);
+    for (const std::uint32_t living : {0u, 4u, 6u}) h.message(living, Ping{.answer = true});
+    CHECK(h.node.lost().empty() == (waited < limits::peer_lost - limits::peer_look));
+  }
+  CHECK(h.node.lost() == std::vector{Rank{5}});
+}
+
 TEST_CASE("a dead bulk parent is no reason to give up") {
   NodeHarness h(3, seven);
   h.message(0, offered(a_block, 1, large));

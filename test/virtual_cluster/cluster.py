@@ -232,9 +232,11 @@ class Cluster:
 
     # ---- faults ----
 
-    def kill(self, host):
-        """As a power cut: everything there is gone at once, and nobody is told: no connection is closed."""
-        self.unplug(host)
+    def kill(self, host, silently=True):
+        """As a power cut: everything there is gone at once, and nobody is told: no connection is closed. Or else, as a host
+        that is switched off: all are."""
+        if silently:
+            self.unplug(host)
         self._end(host)
 
     def _end(self, host):

@@ -74,6 +74,10 @@ class Simulation::Machine final : Storage, Clients {
   void wake(Cause cause) {
     if (!stopped_) wake_at(simulation_.world_.wakes(self_, cause, simulation_.now()));
   }
+  void watch_neighbours() {
+    process_->node.watch_neighbours(simulation_.now());
+    wake(Cause::doorbell);
+  }
   void stop() {
     stopped_ = true;
     wakes_at_.reset();
@@ -322,6 +326,9 @@ void Simulation::worker_gone(Rank rank, std::uint32_t generation) {
 }
 void Simulation::mounted(Rank rank) { machine(rank).happens(Mounted{}); }
 
+void Simulation::watch_neighbours() {
+  for (const auto& machine : machines_) machine->watch_neighbours();
+}
 void Simulation::stop(Rank rank) { machine(rank).stop(); }
 void Simulation::restart() {
   ++restarts_;

@@ -46,6 +46,10 @@ class Simulation {
   // against the store.
   void look_first() { look_first_ = true; }
 
+  // From now on ranks watch their neighbours (Node::watch_neighbours): something is always due, so step the
+  // queue instead of run(), and check() does not hold.
+  void watch_neighbours();
+
   // On the node of `rank`, now. A client is answered exactly once, by on_reply or (ask_stats) by on_report,
   // or (clear) by on_clearance.
   void ask(Rank rank, Client client, const Key& key, Tag have);

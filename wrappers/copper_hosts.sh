@@ -1,0 +1,75 @@
+# shellcheck shell=bash disable=SC2154,SC2034  # what the other parts of launch_copper.sh set and use
+# A word from every host of a job, in bounded time however many of them are dead: a step of copper_node.sh, which says on each
+# "copper: ended HOST" or "copper: alive HOST". Sourced by launch_copper.sh, stop_copper.sh and copper_keeper.sh.
+#
+# Launchers wait for dead hosts, and some start nothing before all hosts have answered. So those that are taken to be dead are
+# asked one by one; all others together, and where that brings no word from some of them, these one by one too.
+
+# Sets gone: the hosts of the job that was read which did not answer. 1 where one answered that it could not do it.
+ask_hosts() { # what hosts-taken-to-be-dead...
+  local what=$1 status=0 host all=("${host_list[@]}") file=$run_job_dir/logs/node_file.txt
+  local -A answered=() apart=()
+  shift
+  for host in "$@"; do apart[${host%%.*}]=1; done
+  clean_environment "${site_variables[@]}"
+  if (($#)); then
+    local host_list=() hosts_given=${hosts_given:-some}
+    for host in "${all[@]}"; do [[ -n ${apart[${host%%.*}]-} ]] || host_list+=("$host"); done
+    file=$(mktemp) && printf '%s\n' "${host_list[@]}" >"$file"
+  fi
+  if ((${#host_list[@]})); then
+    step_command "$what" "$file"
+    hear_of_hosts $((10 + ${#host_list[@]} / 100)) || status=1
+  fi
+  (($# == 0)) || rm -f -- "$file"
+  gone=()
+  for host in "${all[@]}"; do [[ -n ${answered[${host%%.*}]-} ]] || gone+=("$host"); done
+  ((${#gone[@]})) && mapfile -t gone < <(ask_each "${gone[@]}")
+  return $status
+}
+
+# Those of the hosts, one a line, that do not answer by themselves either.
+ask_each() { # hosts...
+  local host running=0
+  for host in "$@"; do
+    ((++running <= 16)) || wait -n
+    {
+      step_command "$what" '' "$host"
+      answered=()
+      hear_of_hosts 20
+      ((${#answered[@]})) || printf '%s\n' "$host"
+    } &
+  done
+  wait
+}
+
+# Runs the step, and notes in `answered` which hosts have; 1 where one of them could not do it. Given up when no host was
+# heard of for so many seconds, but for those that are at it: they have a minute.
+hear_of_hosts() { # seconds
+  local said status=0 begun=0 waited=0 step_pid heard where=(--job "$run_job")
+  [[ $what != probe ]] || where=(--job-dir "$run_job_dir")
+  exec {heard}< <(
+    cd / && exec timeout -k 2 600 env -i "${clean[@]}" "${step[@]}" "$lib/copper_node.sh" "$what" "${where[@]}" </dev/null 2>&1
+  )
+  step_pid=$!
+  while :; do
+    if IFS= read -r -t "$1" -u "$heard" said; then
+      case $said in
+        'copper: ending '*) ((++begun)) ;;
+        'copper: ended '* | 'copper: alive '*) answered[${said##* }]=1 ;;
+        'copper: refused: '*)
+          said=${said#copper: refused: }
+          answered[${said%%:*}]=1 status=1
+          printf '%s: nothing could be ended on %s\n' "$program" "$said" >&2
+          ;;
+        'copper: not ended '*) answered[${said##* }]=1 status=1 ;;
+        'copper_node.sh: '*) printf '%s\n' "$said" >&2 ;;
+      esac
+    elif (($? <= 128 || begun <= ${#answered[@]} || (waited += $1) >= 60)); then # not for want of time; or no use to wait
+      break
+    fi
+  done
+  kill "$step_pid" 2>/dev/null
+  exec {heard}<&-
+  return $status
+}
