@@ -216,6 +216,7 @@ wait_until_ready() {
         ((ready == ${nodes:-${#host_list[@]}})) && return # --nodes of this machine, or hosts
         fail 1 "the launcher made of each rank a job of its own: is it this MPI's? (service_flags of the site, such as --mpi)"
         ;;
+      'said copper_service copper: note: '*) printf '%s: %s\n' "$program" "${line#*copper: note: }" >&2 ;;
       'said copper_service copper: not ready: '*) fail 1 "${line#*copper: }" ;;
       'said '*' copper: refused: '*) fail 2 "${line#*copper: refused: }" ;;
       'said '*)
