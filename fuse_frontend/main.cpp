@@ -1,7 +1,6 @@
 // copper_fuse: a node's mount. The parent holds it, its child answers it. See fuse_frontend/README.md.
 #include <fmt/format.h>
 
-#include <chrono>
 #include <optional>
 
 #include "fuse_frontend/mount/mountpoint.h"
@@ -14,8 +13,6 @@
 namespace copper {
 namespace {
 
-constexpr auto segment_patience = std::chrono::seconds{30};
-
 int launch(int argc, char** argv) {
   const auto options = parse_options(argc, argv);
   settle_process(options.process);
@@ -23,7 +20,8 @@ int launch(int argc, char** argv) {
   std::optional<Recorder> recorder;
   if (!options.record.empty()) recorder.emplace(options.record, log);
   Mountpoint mountpoint(options.mount);
-  auto segment = Segment::attach(options.run_dir / fmt::format("node{}", options.node), segment_patience);
+  auto segment =
+      Segment::attach(options.run_dir / fmt::format("node{}", options.node), options.ready_patience);
   block_signals();
   mountpoint.mount();
   return keep_mounted(segment, mountpoint,

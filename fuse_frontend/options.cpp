@@ -9,6 +9,7 @@ namespace copper {
 
 FrontEndOptions parse_options(int argc, char** argv) {
   FrontEndOptions options;
+  auto ready_s = options.ready_patience.count();
   CLI::App app("Serves a node's mount from the cache of its copper_service.", "copper_fuse");
   app.add_option("--run-dir", options.run_dir, "Directory of the node's segment, in shared memory")
       ->required()
@@ -22,6 +23,9 @@ FrontEndOptions parse_options(int argc, char** argv) {
   app.add_option("--record", options.record, "Write what the mount is asked to this file, as a trace");
   app.add_flag("--map-links", options.map_links,
                "Links with absolute targets lead on below the mount, but for those to local trees");
+  app.add_option("--ready-seconds", ready_s, "How long the node's rank may take to come up")
+      ->check(CLI::Range(1, 4000))
+      ->capture_default_str();
   app.add_option("--direct-per-second", options.direct_per_second,
                  "Operations of storage that all nodes ask for together in a second while no rank answers")
       ->check(CLI::Range(1.0, 1e9))
@@ -29,6 +33,7 @@ FrontEndOptions parse_options(int argc, char** argv) {
   add_local_options(app, options.local);
   add_process_options(app, options.process);
   parse_or_exit(app, argc, argv);
+  options.ready_patience = std::chrono::seconds{ready_s};
   if (options.log_name.empty()) options.log_name = "node" + std::to_string(options.node);
   for (auto* path : {&options.run_dir, &options.mount, &options.record, &options.process.log_dir}) {
     if (!path->empty()) *path = std::filesystem::absolute(*path);

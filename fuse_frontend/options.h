@@ -1,6 +1,7 @@
 // copper_fuse's options: read once, const afterwards.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <string>
@@ -18,6 +19,7 @@ struct FrontEndOptions {
   std::filesystem::path mount;
   LocalTrees local;
   bool map_links = false;
+  std::chrono::seconds ready_patience{30};  // for the rank to make the segment
   double direct_per_second = copper::direct_per_second;
   std::filesystem::path record;  // the trace to write; empty: none
   ProcessOptions process;

@@ -87,6 +87,14 @@ def write_cluster(directory, ranks, timings, options):
     return tables
 
 
+def read_sums(directory):
+    """The figures of the cluster as rank 0 wrote them, as far as they are needed here; None: it did not."""
+    names = (profiles.AGGREGATE, profiles.TOP_PATHS)
+    if not all(os.path.exists(os.path.join(directory, name)) for name in names):
+        return None
+    return {name: profiles.read_table(os.path.join(directory, name), name) for name in names}
+
+
 def links_out(aggregate):
     return next((row["sum"] for row in aggregate if row["counter"] == "fuse_links_out"), None)
 
@@ -106,13 +114,18 @@ def run(arguments):
             raise Refused(f"--application-root {root}: no such directory on this machine")
     directory = options.output or os.path.join(options.jobdir, "profiling", "cluster")
     os.makedirs(directory, exist_ok=True)
-    tables = write_cluster(directory, ranks, profile_summary.read_timings(source, ranks), job)
-    observed = path_analysis.merged(path_analysis.observed_in_profile(profiles.sum_top_paths(ranks)), *traces)
+    nodes = job.get("nodes") if isinstance(job.get("nodes"), int) else len(ranks)
+    # Of a large job rank 0 has written its own files and the sums of all: those stay.
+    of_all = len(ranks) < nodes and read_sums(directory)
+    tables = of_all or write_cluster(directory, ranks, profile_summary.read_timings(source, ranks), job)
+    paths = of_all[profiles.TOP_PATHS] if of_all else profiles.sum_top_paths(ranks)
+    observed = path_analysis.joined(path_analysis.observed_in_profile(paths), path_analysis.merged(*traces))
     analysis = path_analysis.analyse(observed, options.application_root)
     used = {state.path for state in analysis.states if state.state == "used"}
     exits = ways_out.find(analysis.environments, lambda path: path in used)
     path_report.write(directory, analysis, exits, links_out(tables[profiles.AGGREGATE]), job)
-    print(f"aggregate_profiling.py: {directory}: the sum of {number(ranks, 'rank')}, "
+    of = f"{len(ranks)} of {nodes} ranks" if len(ranks) < nodes else number(ranks, "rank")
+    print(f"aggregate_profiling.py: {directory}: {'the sums that are there' if of_all else f'the sum of {of}'}, "
           f"{number(analysis.environments, 'environment')} looked at")
 
 

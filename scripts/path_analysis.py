@@ -70,6 +70,15 @@ def merged(*parts):
     return total
 
 
+def joined(profile, traces):
+    """What was seen twice, by the ranks and by the mounts, counts once."""
+    total = dict(profile)
+    for path, seen in traces.items():
+        known = total.get(path, NOT_OBSERVED)
+        total[path] = known._replace(asks=max(known.asks, seen.asks), found=known.found or seen.found)
+    return total
+
+
 # ---- what it means ----
 
 def analyse(observed, roots=()):
@@ -95,6 +104,7 @@ def states_of(environment, observed):
     used = {path for path, seen in observed.items() if seen.found and below(path, root)}
     used |= {source_of(path) for path in used}
     used |= {above for path in used for above in directories_above(path, root)}
+    used |= {path for path in names if os.path.dirname(path) in used and is_empty_package(path)}
     states = []
     for path in sorted(set(names) | used | {path for path in observed if below(path, root)}):
         seen = observed.get(path, NOT_OBSERVED)
@@ -116,6 +126,14 @@ def source_of(path):
     """Python looks at a module's source before it reads what was compiled from it; no rank sees that look."""
     match = COMPILED.match(path)
     return match.group(1) + match.group(2) + ".py" if match else path
+
+
+def is_empty_package(path):
+    """Nobody asks for the bytes of a file that has none."""
+    try:
+        return os.path.basename(path) == "__init__.py" and os.stat(path).st_size == 0
+    except OSError:
+        return False
 
 
 def directories_above(path, root):

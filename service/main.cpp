@@ -184,7 +184,7 @@ int serve(const ServiceOptions& options, MpiJob& job, Segment& segment, Log log,
                    .hosts = job.hosts(),
                    .names = names,
                    .writes = options.writes(job.rank(), job.size())},
-                  {segment, arena, clients, storage}, process_started, monotonic_now(), log);
+                  {segment, arena, clients, storage}, process_started, monotonic_now(), log, node.counters());
   Engine engine(node, transport, storage, clients, Report(segment, arena, names, options.restarts, started),
                 std::bind_front(&Outputs::profile, &outputs));
   Announcement announcement(job, names, started, options.ready_patience, options.restarts.count > 0);

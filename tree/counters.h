@@ -51,7 +51,8 @@ namespace copper {
   X(expired,             "outcomes expired because storage changed")                           \
   X(cleared,             "outcomes forgotten because a user said so")                          \
   X(no_room,             "questions refused for want of cache memory")                         \
-  X(cancelled,           "questions whose asker went away")
+  X(cancelled,           "questions whose asker went away")                                    \
+  X(warnings,            "warnings and errors in the rank's log")
 // clang-format on
 
 enum class Counter : std::size_t {

@@ -239,7 +239,9 @@ void Node::settle(const Key& key, Outcome outcome, bool suspect, bool renewed, I
   const bool publishing = keep && outcome.fresh(now) && at_root(key) && !place_of(key).children.empty() &&
                           sharing_.worth_publishing(ended.askers);
   if (keep) {
-    const Ready ready{outcome, suspect, ended.askers, ended.published, ended.given, ended.known, 0, now};
+    const bool same = ended.previous && ended.previous->tag == outcome.tag;
+    const Ready ready{outcome,     suspect,     ended.askers,          ended.published,
+                      ended.given, ended.known, same ? ended.hits : 0, now};
     counters_.add(Counter::evictions, store_.keep(key, ready));
   }
   auto* ready = store_.ready(key);  // null where it is not worth keeping, or too large

@@ -91,6 +91,7 @@ Pending& Store::begin(const Key& key, Instant now) {
     if (index_ != nullptr) index_->erase(key);
     pending->published = ready->published;
     pending->known = true;
+    pending->hits = ready->hits;
     if (ready->outcome.value.ok() && !ready->suspect) {
       pending->previous = std::move(ready->outcome);  // and goes on being counted
     } else {

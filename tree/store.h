@@ -75,6 +75,7 @@ struct Given {
 struct Pending {
   std::vector<Waiter> waiters;      // in order of asking; may become empty by cancellation
   std::optional<Outcome> previous;  // stale bytes, kept for "unchanged"
+  std::uint64_t hits = 0;           // that these have had
   Instant since{};
   std::optional<Rank> on;  // who was asked; nothing: storage
   bool in_line = false;    // nobody has been asked yet: too much is under way
@@ -97,7 +98,7 @@ struct Ready {
   std::uint64_t published = 0;  // number of the key's last publication, 0: none
   Given given{};
   bool known = false;      // it was ready before
-  std::uint64_t hits = 0;  // since then
+  std::uint64_t hits = 0;  // since its bytes came
   Instant since{};         // it was answered
 };
 

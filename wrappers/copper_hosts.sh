@@ -7,7 +7,7 @@
 
 # Sets gone: the hosts of the job that was read which did not answer. 1 where one answered that it could not do it.
 ask_hosts() { # what hosts-taken-to-be-dead...
-  local what=$1 status=0 host all=("${host_list[@]}") file=$run_job_dir/logs/node_file.txt
+  local what=$1 status=0 host other='' all=("${host_list[@]}") file=$run_job_dir/logs/node_file.txt
   local -A answered=() apart=()
   shift
   for host in "$@"; do apart[${host%%.*}]=1; done
@@ -20,6 +20,7 @@ ask_hosts() { # what hosts-taken-to-be-dead...
   if ((${#host_list[@]})); then
     step_command "$what" "$file"
     hear_of_hosts $((10 + ${#host_list[@]} / 100)) || status=1
+    [[ ${#answered[@]} != 0 || -z $other ]] || printf '%s: the launcher said: %s\n' "$program" "$other" >&2
   fi
   (($# == 0)) || rm -f -- "$file"
   gone=()
@@ -64,6 +65,7 @@ hear_of_hosts() { # seconds
           ;;
         'copper: not ended '*) answered[${said##* }]=1 status=1 ;;
         'copper_node.sh: '*) printf '%s\n' "$said" >&2 ;;
+        ?*) other=$said ;;
       esac
     elif (($? <= 128 || begun <= ${#answered[@]} || (waited += $1) >= 60)); then # not for want of time; or no use to wait
       break

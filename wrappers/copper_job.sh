@@ -17,6 +17,7 @@ write_job() {
     printf 'version=1\njob=%s\nmount=%s\nplatform=%s\nscheduler_job=%s\n' "$run_job" "$mount" "$platform" "$scheduler_job"
     printf 'hosts_given=%s\nmpiexec=%s\ncores=%s\n' "$hosts_given" "$mpiexec" "$cores"
     for name in launcher flags stay together service_flags front_end_flags keep; do printf 'setting=%s %s\n' "$name" "$(setting "$name")"; done
+    [[ $platform != pbs ]] || printf 'environment=PBS_JOBID=%s\n' "$PBS_JOBID" # PALS asks for it, stop need not have it
     ((!${#site_variables[@]})) || printf 'environment=%s\n' "${site_variables[@]}"
   } >"$run_job_dir/run.new" && mv -f -- "$run_job_dir/run.new" "$run_job_dir/run"
 }

@@ -63,6 +63,13 @@ want_number() { # name value low high
   [[ $2 =~ ^[0-9]{1,18}$ ]] && ((10#$2 >= $3 && 10#$2 <= $4)) || refuse "$1 must be a number from $3 to $4, not '$2'"
 }
 
+want_bytes() { # name value: at most 1 EiB
+  local unit
+  [[ $2 =~ ^([0-9]{1,15})([KMGT]?)$ ]] || refuse "$1 must be a number of bytes, such as 10485760 or 10M, not '$2'"
+  case ${BASH_REMATCH[2]} in K) unit=10 ;; M) unit=20 ;; G) unit=30 ;; T) unit=40 ;; *) unit=0 ;; esac
+  ((10#${BASH_REMATCH[1]} <= 1 << (60 - unit))) || refuse "$1 must be at most $((1 << 20))T, not '$2'"
+}
+
 want_one_of() { # name value words...
   local name=$1 value=$2
   shift 2
@@ -141,8 +148,7 @@ parse_options() {
       -t | --log-type) want_one_of "$option" "$1" file stdout both && type=$1 ;;
       -T | --trees) want_number "$option" "$1" 1 64 && trees=$((10#$1)) ;;
       -M | --max-cacheable-byte-size)
-        [[ $1 =~ ^[0-9]{1,15}[KMGT]?$ ]] || refuse "$option must be a number of bytes, such as 10485760 or 10M, not '$1'"
-        max_cacheable=$1
+        want_bytes "$option" "$1" && max_cacheable=$1
         ;;
       -E | --md-enoent-ttl-ms) want_number "$option" "$1" 0 86400000 && freshness=$((10#$1)) ;;
       -s | --sleep) want_number "$option" "$1" 0 86400 && pause=$((10#$1)) ;;
@@ -216,13 +222,13 @@ options_json() {
   json cache_bytes "${cache:-null}"
   json ready_seconds "$patience"
   json aggregate_profiling "$(json_flag "$aggregate")"
-  json top_n "${top_n:-null}"
+  json top_n "${top_n:-50}"
   json full_path_profiling "$(json_flag "$full_paths")"
   json snapshot_seconds "${snapshot_seconds:-0}"
   json per_rank_output "$(json_flag "$per_rank")"
   json record "$(json_text "$record")"
   json facility_address_book "$(json_text "$address_book")"
-  json address_mode "$(json_text "${address_mode:-facility}")"
+  json address_mode "$(if [[ -n $address_book ]]; then json_text facility; else json_text discover; fi)"
   json net_type "$(json_text "${net_type:-auto}")"
   json fanout "${fanout:-16}"
   json bulk_fanout "${bulk_fanout:-2}"

@@ -2,7 +2,7 @@
 # Where a job runs, and how a program is started on each of its nodes: a step, one process a node, by the scheduler's own
 # launcher or by mpiexec. Sourced by launch_copper.sh and stop_copper.sh.
 #
-#   platform        slurm, pbs, hydra, openmpi, local
+#   platform        slurm, pbs, hydra, openmpi, local; by_mpi: hydra or openmpi, known when the programs are
 #   scheduler_job   the scheduler's number of the job; empty outside of one
 #   host_list       its hosts; empty: this machine
 
@@ -17,13 +17,10 @@ find_platform() {
     platform=slurm
   elif [[ -z $platform && -n ${PBS_JOBID:-} ]]; then
     platform=pbs
-    case $(mpi_of_launcher mpiexec) in # PALS is neither
-      mpich) platform=hydra ;;
-      openmpi) platform=openmpi ;;
-    esac
+    [[ ! $(mpi_of_launcher mpiexec) =~ ^(mpich|openmpi)$ ]] || platform=by_mpi # PALS is neither
   elif [[ -z $platform ]]; then
     platform=local
-    [[ -n $hosts_given ]] && platform=by_mpi # known when the programs are
+    [[ -n $hosts_given ]] && platform=by_mpi
   fi
   case $platform in
     slurm) [[ -n ${SLURM_JOB_ID:-} ]] || refuse "platform slurm, but SLURM_JOB_ID is not set: this is no job of Slurm's" ;;

@@ -61,6 +61,8 @@ load_site() {
   if [[ -z $address_book && $address_mode != discover ]]; then
     address_book=${settings[address_book]-}
     [[ -z $address_book ]] || want_readable_file "$file: address_book" "$address_book"
+    [[ -n $address_book || $address_mode != facility ]] ||
+      printf '%s: no facility address book is given: the hosts are asked for their addresses (discover)\n' "$program" >&2
   fi
 }
 

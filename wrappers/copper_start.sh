@@ -59,7 +59,8 @@ plan_steps() {
   local i both service_arguments front_end_arguments node_arguments
   names=()
   both=(${level:+-l "$level"} ${type:+-t "$type"} ${cores:+-b "$cores"})
-  front_end_arguments=("${both[@]}" "${local_trees[@]}" ${map_links:+--map-links} ${direct:+--direct-per-second "$direct"})
+  # Which launch gives up before.
+  front_end_arguments=("${both[@]}" --ready-seconds $((patience + 40)) "${local_trees[@]}" ${map_links:+--map-links} ${direct:+--direct-per-second "$direct"})
   service_arguments=("${both[@]}" --job-dir "$run_job_dir" --log-dir "$logs" --mount "$mount" --ready-seconds "$patience" ${freshness:+-E "$freshness"}
     ${trees:+-T "$trees"} ${cache:+--cache-bytes "$cache"} ${max_cacheable:+-M "$max_cacheable"} ${fanout:+--fanout "$fanout"}
     ${bulk_fanout:+--bulk-fanout "$bulk_fanout"} ${publish:+--publish "$publish"} ${address_book:+-F "$address_book"}
@@ -221,6 +222,7 @@ wait_until_ready() {
         ((ready == ${nodes:-${#host_list[@]}})) && return # --nodes of this machine, or hosts
         fail 1 "the launcher made of each rank a job of its own: is it this MPI's? (service_flags of the site, such as --mpi)"
         ;;
+      'said copper_service copper: note: '*) printf '%s: %s\n' "$program" "${line#*copper: note: }" >&2 ;;
       'said copper_service copper: not ready: '*) fail 1 "${line#*copper: }" ;;
       'said '*' copper: refused: '*) fail 2 "${line#*copper: refused: }" ;;
       'said '*)

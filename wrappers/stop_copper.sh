@@ -100,8 +100,7 @@ status=0
 for directory in "${chosen[@]}"; do
   [[ $directory == "$runs"/* && -z $dry_run ]] || continue
   read_record "$directory"
-  end_run || status=1
-  printf 'Copper stopped: %s\n' "$run_mount"
+  if end_run; then printf 'Copper stopped: %s\n' "$run_mount"; else status=1; fi
 done
 [[ -z ${runs_lock:-} ]] || exec {runs_lock}<&- # each host of a job takes it for itself, this one may be among them
 for directory in "${chosen[@]}"; do
@@ -110,8 +109,7 @@ for directory in "${chosen[@]}"; do
     print_end
     continue
   fi
-  end_job || status=1
-  printf 'Copper stopped: %s\n' "${found[$directory]}"
+  if end_job; then printf 'Copper stopped: %s\n' "${found[$directory]}"; else status=1; fi
 done
 if [[ ${#chosen[@]} == 0 && -z $dry_run ]]; then
   # A mount whose record is lost (say, /dev/shm was emptied): dead ones are ours to remove.

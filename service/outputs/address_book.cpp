@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <fstream>
 #include <iterator>
 #include <span>
@@ -91,10 +92,15 @@ void write_address_books(const AddressOptions& options, const MpiJob& job,
     full += seen.rows;
     if (seen.line.ends_with(fmt::format(" {}\n", no_endpoint))) without.push_back(job.hosts()[rank]);
   }
-  if (!without.empty())
-    log.warn("{} of {} hosts show no network of type {}: {}{}", without.size(), texts.size(),
-             options.net_type, fmt::join(std::span(without).first(std::min(without.size(), named)), ", "),
-             without.size() > named ? ", ..." : "");
+  if (!without.empty()) {
+    const auto text = fmt::format("{} of {} hosts show no network of type {}: {}{}", without.size(),
+                                  texts.size(), options.net_type,
+                                  fmt::join(std::span(without).first(std::min(without.size(), named)), ", "),
+                                  without.size() > named ? ", ..." : "");
+    log.warn("{}", text);
+    fmt::print("copper: note: {}\n", text);  // launch shows it
+    std::fflush(stdout);
+  }
   if (logs.empty()) return;
   write(logs / "copper_address_book.txt", book);
   write(logs / "copper_address_book_full_output.txt", full);

@@ -35,20 +35,24 @@ std::size_t paths_counted(const OutputOptions& options) {
 }
 
 Outputs::Outputs(const OutputOptions& options, Job job, const RankProfile::Sources& sources, Instant started,
-                 Instant registered, std::shared_ptr<spdlog::logger> log)
+                 Instant registered, std::shared_ptr<spdlog::logger> log, Counters& counters)
     : options_(options),
       job_(std::move(job)),
       own_(sources, started, registered, paths_counted(options)),
       started_(started),
       log_(std::move(log)),
+      counters_(counters),
+      warnings_(std::make_shared<WarningCount>()),
       writer_([log = log_](const std::string& failed) { log->error("{}", failed); }),
       next_second_(registered),
       said_{std::vector<bool>(job_.names.size()), std::vector<bool>(job_.names.size())} {
+  log_->sinks().push_back(warnings_);
   log_->info("{}", registration_line(static_cast<std::uint64_t>((registered - started) / 1us)));
   said_[0][number(job_.self)] = true;
 }
 
 Profile Outputs::profile(Scope scope, const Engine& engine, Instant now) {
+  counters_.add(Counter::warnings, warnings_->take());
   auto profile = own_.profile(scope, engine.node(), now);
   if (scope == Scope::last) {
     last_said_ = true;
@@ -58,6 +62,7 @@ Profile Outputs::profile(Scope scope, const Engine& engine, Instant now) {
 }
 
 void Outputs::look(Engine& engine, Instant now) {
+  counters_.add(Counter::warnings, warnings_->take());
   while (const auto taken = engine.census_taken()) {
     const auto scope = censuses_.at(taken->number);
     censuses_.erase(taken->number);
@@ -66,6 +71,7 @@ void Outputs::look(Engine& engine, Instant now) {
       log_->warn("{} of {} ranks have said what they counted", taken->census.ranks, ranks);
     say_others(taken->census.profile.timings, false);
     if (scope == Scope::last || ranks <= writing_ranks_max) say_others(taken->census.profile.timings, true);
+    if (scope == Scope::last) say_warnings(taken->census.profile);
     if (scope != Scope::timings) write_job(*taken, engine.node().topology());
     last_taken_ = last_taken_ || scope == Scope::last;
   }
@@ -130,6 +136,15 @@ void Outputs::say_others(const std::vector<Timing>& timings, bool first) {
   if (!any) return;
   for (const auto& timing : news) said[number(timing.rank)] = true;
   for (const auto& line : timing_lines(news, job_.names, first, reduced)) log_->info("{}", line);
+}
+
+// The logs of many ranks stay on their nodes.
+void Outputs::say_warnings(const Profile& profile) {
+  const auto& all =
+      profile.counters.at(segment::fuse_counter_count + static_cast<std::size_t>(Counter::warnings));
+  if (all.sum == 0 || all.sum == counters_[Counter::warnings]) return;
+  log_->warn("the logs of all ranks have {} warnings; that of {} has most, {}", all.sum,
+             job_.names.at(number(all.max_rank)), all.max);
 }
 
 void Outputs::write(const std::string& tag, Profile profile, const Engine& engine, Instant now) {

@@ -25,6 +25,7 @@
 #include "service/options.h"
 #include "service/outputs/file_writer.h"
 #include "service/outputs/rank_profile.h"
+#include "service/outputs/warning_count.h"
 #include "tree/engine.h"
 
 namespace copper {
@@ -42,7 +43,7 @@ class Outputs {
     bool writes = false;             // this rank, files of its own
   };
   Outputs(const OutputOptions& options, Job job, const RankProfile::Sources& sources, Instant started,
-          Instant registered, std::shared_ptr<spdlog::logger> log);
+          Instant registered, std::shared_ptr<spdlog::logger> log, Counters& counters);
 
   // The engine's profiler.
   Profile profile(Scope scope, const Engine& engine, Instant now);
@@ -57,6 +58,7 @@ class Outputs {
  private:
   void say_own(const Node& node);
   void say_others(const std::vector<Timing>& timings, bool first);
+  void say_warnings(const Profile& profile);
   void snapshot(Engine& engine, Instant now);
   void write(const std::string& tag, Profile profile, const Engine& engine, Instant now);
   void write_job(const CensusTaker::Taken& taken, const Topology& topology);
@@ -68,6 +70,8 @@ class Outputs {
   RankProfile own_;
   const Instant started_;
   std::shared_ptr<spdlog::logger> log_;
+  Counters& counters_;  // the node's
+  const std::shared_ptr<WarningCount> warnings_;
   FileWriter writer_;
   Instant next_second_;
   std::uint32_t snapshots_ = 0;

@@ -51,6 +51,19 @@ class Sums(JobTest):
         self.assertEqual(row, dict(layer="rank", counter="client_asks", sum="21", ranks="4", min="0", max="9",
                                    max_host="node1"))
 
+    def test_the_sums_that_rank_0_of_a_large_job_wrote_stay(self):
+        self.job.options(nodes=100)
+        self.job.rank(0, "node0", counters=[counter("rank", "client_asks", 3)], paths=[path("/a")])
+        self.job.tables(self.job.path("profiling", "cluster"), counters=[counter("rank", "client_asks", 250)],
+                        paths=[path("/a", asks=200)])
+        self.assertEqual(self.cluster("profiling_aggregate.csv")[0]["sum"], "250")
+        self.assertEqual(self.cluster("profiling_top_paths.csv")[0]["asks"], "200")
+
+    def test_where_nobody_wrote_the_sum_of_all_it_says_of_how_many_ranks_it_is(self):
+        self.job.options(nodes=100)
+        self.job.rank(0, "node0", counters=[counter("rank", "client_asks", 3)])
+        self.assertIn("the sum of 1 of 100 ranks", aggregate(self.job.directory).stdout)
+
     def test_ranks_are_taken_in_the_order_of_their_numbers_not_of_their_names(self):
         for number in (10, 2):
             host = f"node{number}"

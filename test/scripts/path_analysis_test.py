@@ -85,6 +85,27 @@ class States(EnvironmentTest):
         self.assertIn(f"2 times `{packages}/scipy x`", text)
 
 
+    def test_what_ranks_and_a_mount_saw_of_one_request_counts_once(self):
+        packages = self.venv()
+        self.job.rank(0, "node0", paths=[path(packages + "/scipy", "entry", asks=2, absent=2)])
+        self.job.text("node0.trace", f"copper-trace 1\n# python3\npath 0 {packages}/scipy\n5 lookup 0 0\n")
+        self.assertIn(f"2 times `{packages}/scipy`", self.analysed("--trace", self.job.path("node0.trace")))
+
+    def test_an_empty_module_of_a_package_that_was_used_was_used(self):
+        packages = self.venv()
+        self.job.rank(0, "node0", paths=[path(packages + "/numpy/core.py")])
+        for name in ("numpy", "other"):
+            os.makedirs(f"{packages}/{name}", exist_ok=True)
+            with open(f"{packages}/{name}/__init__.py", "w", encoding="utf-8"):
+                pass
+        with open(packages + "/numpy/core.py", "w", encoding="utf-8") as file:
+            file.write("pass\n")
+        self.analysed()
+        states = self.states()
+        self.assertEqual(states["lib/python3.11/site-packages/numpy/__init__.py"], "used")
+        self.assertEqual(states["lib/python3.11/site-packages/other/__init__.py"], "candidate")
+
+
 class Roots(EnvironmentTest):
     def test_an_environment_is_found_from_the_paths_that_lie_in_it(self):
         packages = self.venv()

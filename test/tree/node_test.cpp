@@ -81,6 +81,7 @@ TEST_CASE("a stale outcome is renewed by its tag, and unchanged means no bytes")
   NodeHarness h(1, seven);
   h.ask(1, an_entry);
   h.message(0, answer(an_entry, "attributes", 2s));
+  h.ask(4, an_entry);
   h.now += 2s;
   const auto renewal = h.ask(2, an_entry);
   CHECK(sent<Ask>(renewal, 0).have == tag("attributes"));
@@ -89,7 +90,8 @@ TEST_CASE("a stale outcome is renewed by its tag, and unchanged means no bytes")
   CHECK(action<Reply>(renewed).outcome.fresh_until == h.now + 2s);
   CHECK(h.count(Counter::answers_unchanged) == 1);
   CHECK(h.ask(3, an_entry).size() == 1);
-  CHECK(h.count(Counter::client_hits) == 1);
+  CHECK(h.count(Counter::client_hits) == 2);
+  CHECK(h.node.store().ready(an_entry)->hits == 2);
 }
 
 TEST_CASE("the root shows storage what it said last time") {
