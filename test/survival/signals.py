@@ -10,8 +10,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(
 
 # pylint: disable=wrong-import-position
 from copper_nodes import MountTest, Nodes, eventually, main, mounts_below  # noqa: E402
-from rank import ranks  # noqa: E402
-from worker import parent_of, replaced, state_of, worker  # noqa: E402
+from processes import front_end_of, ranks, replaced, state_of, worker  # noqa: E402
 
 LAUNCHER_ENDS = (signal.SIGTERM, signal.SIGKILL)  # SIGINT as the first of them, SIGHUP and SIGPIPE as the second
 POLITE = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -21,12 +20,6 @@ STALL_MAX_S = 8.0  # of one question, with the machine's other load
 class Signals(MountTest):
     limit_s = 100
     asked = 0
-
-    def front_end(self, node):
-        """The parent of a node's workers."""
-        pids = [pid for pid, arguments in self.nodes.processes().items() if self.nodes.mounts[node] in arguments
-                and os.path.basename(arguments[0]) == "copper_fuse"]
-        return next(pid for pid in pids if parent_of(pid) not in pids)
 
     def keeper(self, name):
         return next(pid for pid, arguments in self.nodes.processes().items()
@@ -66,7 +59,7 @@ class Signals(MountTest):
 
     def test_a_worker_ignores_what_is_meant_for_its_parent_and_is_replaced_where_it_was_stopped(self):
         with Nodes(1) as self.nodes:
-            parent = self.front_end(0)
+            parent = front_end_of(self.nodes, 0)
             first = worker(parent)
             for number in (*POLITE, signal.SIGPIPE, signal.SIGUSR1):
                 os.kill(first, number)
@@ -84,12 +77,12 @@ class Signals(MountTest):
 
     def test_a_parent_that_is_asked_to_end_takes_its_mount_away_and_no_other(self):
         with Nodes(len(POLITE) + 1) as self.nodes:
-            os.kill(self.front_end(0), signal.SIGPIPE)
+            os.kill(front_end_of(self.nodes, 0), signal.SIGPIPE)
             for node, number in enumerate(POLITE):
-                os.kill(self.front_end(node), number)
+                os.kill(front_end_of(self.nodes, node), number)
                 self.assertTrue(eventually(lambda point=self.nodes.mounts[node]: not mounts_below(point)))
             self.answers(len(POLITE))
-            left = self.front_end(len(POLITE))
+            left = front_end_of(self.nodes, len(POLITE))
             self.stops_and_continues(left, lambda: self.answers(len(POLITE)))
             self.answers(len(POLITE))
 

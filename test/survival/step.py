@@ -15,7 +15,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(
 from copper_nodes import MountTest, Nodes, enter_own_mounts, eventually, main, mounts_below  # noqa: E402
 from load import MIB  # noqa: E402
 from on_model import nodes_on_model  # noqa: E402
-from worker import parent_of  # noqa: E402
+from processes import parent_of  # noqa: E402
 
 AT_ONCE_S = 2.0
 STALL_MAX_S = 8.0  # of one question, with the machine's other load
