@@ -111,7 +111,7 @@ restarts=0 tries_max=6 tries=0 long_enough=600 # seconds: then it is a new story
 read_clock
 begun=$clock
 start "$@"
-while [[ $name == copper_service ]] && is_wanted; do
+while [[ $name == copper_service ]] && is_wanted && job_goes_on; do
   read_clock
   ((clock - begun < long_enough)) || tries=0
   if ((tries == tries_max)); then

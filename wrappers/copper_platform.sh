@@ -28,14 +28,14 @@ find_platform() {
   esac
 }
 
-# Has the scheduler's job ended, and with it all that was in it? Not where nobody knows.
+# Has the scheduler's job ended, or is it ending, and with it all that was in it? Not where nobody knows.
 job_is_over() {
   local said status
   case $platform in
     slurm)
       type -P squeue >/dev/null || return 1
       said=$(squeue -h -j "$scheduler_job" -o %T 2>&1)
-      [[ -z $said || $said == *'Invalid job id'* ]]
+      [[ -z $said || $said == COMPLETING || $said == *'Invalid job id'* ]]
       ;;
     pbs)
       type -P qstat >/dev/null || return 1

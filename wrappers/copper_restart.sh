@@ -10,6 +10,12 @@
 # Whom a rank has found silent, and who was left out before, is only taken to be dead: a step that starts one process on each
 # host (copper_node.sh probe) says who is. So a host that is back takes part again.
 
+# A job that the scheduler has ended has no use for a service.
+job_goes_on() {
+  [[ -f $job_dir/run ]] && read_job "$job_dir" || return 0
+  ! job_is_over
+}
+
 # Sets command to what starts the service again after so many times, from the words that started it first; in a job on the
 # hosts that answer. 1 where fewer than half do: then it is rather we who are cut off.
 plan_restart() { # restarts words...
