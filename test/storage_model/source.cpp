@@ -254,7 +254,9 @@ struct Operations {
       if (item == nullptr) break;
       struct stat st {};
       st.st_ino = item->d_ino;
-      st.st_mode = static_cast<mode_t>(DTTOIF(item->d_type));
+      if (!std::string_view(item->d_name).starts_with("untyped")) {
+        st.st_mode = static_cast<mode_t>(DTTOIF(item->d_type));
+      }
       const auto length =
           fuse_add_direntry(request, bytes.data() + used, size - used, item->d_name, &st, item->d_off);
       if (length > size - used) {
