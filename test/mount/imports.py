@@ -14,6 +14,7 @@ from on_model import asked_of_front_ends, nodes_on_model
 
 PACKAGES = "/usr/lib/python3/dist-packages"
 LIBRARIES = "/usr/lib/" + sysconfig.get_config_var("MULTIARCH")
+CACHE = ("--cache-bytes", str(1 << 30))  # of each node: what is dropped is asked again
 PROGRAM = """
 import json, sys
 import {package}
@@ -42,7 +43,7 @@ class Imports(MountTest):
         program = PROGRAM.format(package=package, check=check)
         right = run([PYTHON, "-c", program]).stdout.splitlines()[-1]
 
-        with nodes_on_model("/usr/lib", settled=True) as (self.nodes, storage, place):
+        with nodes_on_model("/usr/lib", settled=True, options=CACHE) as (self.nodes, storage, place):
             nodes = self.nodes
 
             def modules(node):
