@@ -62,7 +62,6 @@ Profile Outputs::profile(Scope scope, const Engine& engine, Instant now) {
 }
 
 void Outputs::look(Engine& engine, Instant now) {
-  counters_.add(Counter::warnings, warnings_->take());
   while (const auto taken = engine.census_taken()) {
     const auto scope = censuses_.at(taken->number);
     censuses_.erase(taken->number);
@@ -83,6 +82,7 @@ void Outputs::look(Engine& engine, Instant now) {
   }
   if (now < next_second_) return;
   next_second_ = now + 1s;
+  counters_.add(Counter::warnings, warnings_->take());
   own_.look(engine.node(), now);
   if (options_.snapshot > 0s && !leaving_ && now >= started_ + (snapshots_ + 1) * options_.snapshot)
     snapshot(engine, now);

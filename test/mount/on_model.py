@@ -26,6 +26,14 @@ def newest(directory):
     return latest
 
 
+def replace_file(path, content):
+    """By another file of that name, at once."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path + ".new", "wb") as file:
+        file.write(content)
+    os.rename(path + ".new", path)
+
+
 @contextlib.contextmanager
 def nodes_on_model(source, count=4, expiry_ms=300_000, settled=False, options=(), options_of=lambda place: (),
                    **more):

@@ -12,7 +12,8 @@ import os
 import sys
 import time
 
-MIB = 1 << 20
+from files import content_from_the_front_end, files_below
+
 last = time.monotonic()  # when a step was made
 stall = 0.0
 
@@ -24,24 +25,6 @@ def step(*_):
     last = now
 
 
-def files_below(top):
-    found = []
-    for directory, directories, names in os.walk(top):
-        directories.sort()
-        found += [os.path.join(directory, name) for name in sorted(names)]
-    return [path for path in found if os.path.isfile(path)]
-
-
-def content(path):
-    """Past the page cache, as far as the kernel lets go of it."""
-    file = os.open(path, os.O_RDONLY)
-    try:
-        os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
-        return b"".join(iter(lambda: os.read(file, MIB), b""))
-    finally:
-        os.close(file)
-
-
 def main():
     package, there, source, every, first = (*sys.argv[1:], "1", "0")[:5]
     sys.addaudithook(lambda name, _: step() if name in ("open", "import", "os.listdir") else None)
@@ -50,8 +33,8 @@ def main():
     for path in files_below(os.path.join(source, package))[int(first)::int(every)]:
         name = os.path.relpath(path, source)
         try:
-            through = content(os.path.join(there, name))
-            if through != content(path):
+            through = content_from_the_front_end(os.path.join(there, name))
+            if through != content_from_the_front_end(path):
                 wrong.append(name)
         except OSError as error:
             errors.append([name, error.strerror])

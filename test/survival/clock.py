@@ -11,7 +11,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(
 
 # pylint: disable=wrong-import-position
 from copper_nodes import MountTest, Nodes, eventually, main  # noqa: E402
-from on_model import RACY_S, nodes_on_model  # noqa: E402
+from on_model import RACY_S, nodes_on_model, replace_file  # noqa: E402
 
 SHIM = os.path.join(os.path.dirname(os.environ.get("COPPER_BIN", "")), "test-bin", "copper_clock_shim.so")
 HOUR = 3600
@@ -28,11 +28,7 @@ class Clock(MountTest):
         self.set_ahead(0)
 
     def write(self, name, text):
-        path = os.path.join(self.source, name)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path + ".new", "wb") as file:
-            file.write(text)
-        os.rename(path + ".new", path)
+        replace_file(os.path.join(self.source, name), text)
 
     def set_ahead(self, seconds):
         """By so much the machine's time of day is ahead, for those who have the shim."""

@@ -12,28 +12,10 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(
 
 # pylint: disable=wrong-import-position
 from copper_nodes import PYTHON, run  # noqa: E402
+from files import content_from_the_front_end, files_below  # noqa: E402
 
 PACKAGES = "/usr/lib/python3/dist-packages"
 NUMPY = PACKAGES + "/numpy"
-MIB = 1 << 20
-
-
-def files_below(top):
-    found = []
-    for directory, directories, names in os.walk(top):
-        directories.sort()
-        found += [os.path.join(directory, name) for name in sorted(names)]
-    return [path for path in found if os.path.isfile(path)]
-
-
-def content_from_the_front_end(path):
-    """Past the page cache, as far as the kernel lets go of it."""
-    file = os.open(path, os.O_RDONLY)
-    try:
-        os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
-        return b"".join(iter(lambda: os.read(file, MIB), b""))
-    finally:
-        os.close(file)
 
 
 class Load:

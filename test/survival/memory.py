@@ -11,7 +11,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(
 
 # pylint: disable=wrong-import-position
 from copper_nodes import MountTest, Nodes, enter_own_mounts, eventually, main  # noqa: E402
-from load import MIB  # noqa: E402
+from files import MIB  # noqa: E402
 from processes import ranks  # noqa: E402
 
 SHARED_MIB = 160

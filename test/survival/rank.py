@@ -10,7 +10,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(
 
 # pylint: disable=wrong-import-position
 from copper_nodes import MountTest, Nodes, main  # noqa: E402
-from load import NUMPY, content_from_the_front_end, files_below  # noqa: E402
+from files import content_from_the_front_end, files_below  # noqa: E402
+from load import NUMPY  # noqa: E402
 from processes import kill_rank, others_came, ranks  # noqa: E402
 
 LONG_MS = 3_600_000

@@ -13,7 +13,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(
 
 # pylint: disable=wrong-import-position
 from copper_nodes import MountTest, Nodes, enter_own_mounts, eventually, main, mounts_below  # noqa: E402
-from load import MIB  # noqa: E402
+from files import MIB  # noqa: E402
 from on_model import nodes_on_model  # noqa: E402
 from processes import parent_of  # noqa: E402
 

@@ -15,7 +15,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(
 
 # pylint: disable=wrong-import-position
 from copper_nodes import MountTest, eventually, main  # noqa: E402
-from load import MIB  # noqa: E402
+from files import MIB  # noqa: E402
 from on_model import nodes_on_model  # noqa: E402
 
 AT_ONCE_S = 1.0

@@ -18,8 +18,9 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(
 
 # pylint: disable=wrong-import-position
 from copper_nodes import MountTest, Nodes, eventually, main, run  # noqa: E402
-from load import MIB, NUMPY, Load, files_below  # noqa: E402
-from on_model import nodes_on_model  # noqa: E402
+from files import MIB, files_below  # noqa: E402
+from load import NUMPY, Load  # noqa: E402
+from on_model import nodes_on_model, replace_file  # noqa: E402
 from processes import descriptors, front_end_of, kill_worker, replaced, state_of, worker  # noqa: E402
 from record import read_trace  # noqa: E402
 
@@ -112,11 +113,7 @@ class OnModel(MountTest):
         self.write("in/file0", b"old")
 
     def write(self, name, text):
-        path = os.path.join(self.source, name)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path + ".new", "wb") as file:
-            file.write(text)
-        os.rename(path + ".new", path)
+        replace_file(os.path.join(self.source, name), text)
 
     @contextlib.contextmanager
     def mounted(self, expiry_ms=600_000, **more):
