@@ -187,8 +187,10 @@ class Outputs(MountTest):
         with Nodes(2, options=("-P", "-I", "1")) as self.nodes:
             job = self.job_directory(self.nodes)
             os.listdir(self.nodes.path(1, "/usr/lib"))
-            wanted = [f"{job}/profiling/snapshot-0003/{socket.gethostname()}.1/profiling_summary.md",
-                      job + "/profiling/cluster/profiling_ranks.csv"]
+            wanted = [job + "/profiling/cluster/profiling_ranks.csv"]
+            for rank in (f"{socket.gethostname()}.0", f"{socket.gethostname()}.1"):
+                wanted.append(f"{job}/profiling/snapshot-0003/{rank}/profiling_summary.md")
+                wanted += [f"{job}/tables/snapshot-0003/{rank}/{kind}.csv" for kind in ("listing", "entry", "block")]
             self.assertTrue(eventually(lambda: all(map(os.path.isfile, wanted)), 30))
             later = self.parts(job, "snapshot-0003", 2)
             key = ("layer", "counter", "max_host")
