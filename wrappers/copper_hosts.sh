@@ -47,29 +47,28 @@ ask_each() { # hosts...
 # Runs the step, and notes in `answered` which hosts have; 1 where one of them could not do it. Given up when no host was
 # heard of for so many seconds, but for those that are at it: they have a minute.
 hear_of_hosts() { # seconds
-  local said status=0 begun=0 waited=0 step_pid heard where=(--job "$run_job")
+  local line status=0 begun=0 patience step_pid heard where=(--job "$run_job")
   [[ $what != probe ]] || where=(--job-dir "$run_job_dir")
   exec {heard}< <(
     cd / && exec timeout -k 2 600 env -i "${clean[@]}" "${step[@]}" "$lib/copper_node.sh" "$what" "${where[@]}" </dev/null 2>&1
   )
   step_pid=$!
   while :; do
-    if IFS= read -r -t "$1" -u "$heard" said; then
-      case $said in
-        'copper: ending '*) ((++begun)) ;;
-        'copper: ended '* | 'copper: alive '*) answered[${said##* }]=1 ;;
-        'copper: refused: '*)
-          said=${said#copper: refused: }
-          answered[${said%%:*}]=1 status=1
-          printf '%s: nothing could be ended on %s\n' "$program" "$said" >&2
-          ;;
-        'copper: not ended '*) answered[${said##* }]=1 status=1 ;;
-        'copper_node.sh: '*) printf '%s\n' "$said" >&2 ;;
-        ?*) other=$said ;;
-      esac
-    elif (($? <= 128 || begun <= ${#answered[@]} || (waited += $1) >= 60)); then # not for want of time; or no use to wait
-      break
-    fi
+    patience=$1
+    ((begun <= ${#answered[@]})) || patience=60
+    read_line "$patience" "$heard" || break
+    case $line in
+      'copper: ending '*) ((++begun)) ;;
+      'copper: ended '* | 'copper: alive '*) answered[${line##* }]=1 ;;
+      'copper: refused: '*)
+        line=${line#copper: refused: }
+        answered[${line%%:*}]=1 status=1
+        printf '%s: nothing could be ended on %s\n' "$program" "$line" >&2
+        ;;
+      'copper: not ended '*) answered[${line##* }]=1 status=1 ;;
+      'copper_node.sh: '*) printf '%s\n' "$line" >&2 ;;
+      ?*) other=$line ;;
+    esac
   done
   kill "$step_pid" 2>/dev/null
   exec {heard}<&-

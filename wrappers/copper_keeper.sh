@@ -29,7 +29,6 @@ shift 4
 events=$run_dir/events started=$run_dir/started
 job_dir=$(sed -n 's/^job_dir=//p' "$run_dir/run")
 exec {record}<"$run_dir" && flock -s "$record"
-exec {never}<> <(:) # what nothing is read from: read -t waits
 
 tell() {
   [[ -p $events ]] && printf '%s\n' "$1" 1<>"$events"
@@ -76,7 +75,7 @@ start() { # command...
 } 2>/dev/null
 
 after() { # seconds command...
-  read -r -t "$1" -u "$never"
+  rest "$1"
   "${@:2}"
 }
 
@@ -86,7 +85,7 @@ watch() { # pid
   local look=3 since=0 limit=60 reason
   [[ ! -f $job_dir/logs/node_file.txt ]] || limit=$((limit + $(wc -l <"$job_dir/logs/node_file.txt") / 100))
   while :; do
-    read -r -t $look -u "$never"
+    rest $look
     reason=''
     if compgen -G "$job_dir/logs/exit_record.$restarts.*" >/dev/null; then
       reason='a rank has ended it'
@@ -94,10 +93,10 @@ watch() { # pid
       ((look * ++since <= limit)) || reason="not all ranks are there after $limit s"
     fi
     [[ -n $reason ]] || continue
-    read -r -t $look -u "$never"
+    rest $look
     note "the service's launcher is ended: $reason"
     kill -TERM "$1"
-    read -r -t $look -u "$never"
+    rest $look
     kill -KILL "$1"
   done 2>/dev/null
 }
@@ -119,7 +118,7 @@ while [[ $name == copper_service ]] && is_wanted && job_goes_on; do
     break
   fi
   note "the service ended with status $status: it is started again"
-  ((tries < 2)) || read -r -t $((1 << (tries - 2))) -u "$never"
+  ((tries < 2)) || rest $((1 << (tries - 2)))
   ((++tries))
   read_clock
   begun=$clock

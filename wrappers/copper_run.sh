@@ -25,6 +25,31 @@ read_clock() {
   IFS=. read -r clock _ </proc/uptime
 }
 
+# Sets line, the next one from a descriptor; 1 where it does not come within so many seconds, 2 where none comes any more.
+# When somebody sets the time of day, read -t gives up early, with a part of a line.
+read_line() { # seconds descriptor
+  local clock end part status
+  line=''
+  read_clock
+  end=$((clock + $1))
+  while ((clock < end)); do
+    IFS= read -r -t $((end - clock)) -u "$2" part
+    status=$?
+    line+=$part
+    ((status)) || return 0
+    ((status > 128)) || return 2
+    read_clock
+  done
+  return 1
+}
+
+rest() { # seconds
+  local line never
+  exec {never}<> <(:) # what nothing is read from
+  read_line "$1" "$never"
+  exec {never}<&-
+}
+
 # ---- paths and mounts ----
 
 # The absolute path of a mount directory. Never asks the mount itself, which may hang: only what is above it is looked at.

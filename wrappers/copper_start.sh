@@ -212,10 +212,12 @@ wait_until_ready() {
   while :; do
     read_clock
     left=$((deadline - clock))
-    if ((left <= 0)) || ! IFS= read -r -t $left -u "$events" line; then
+    if ((left <= 0)); then
       [[ -n $complaint ]] && fail 1 "$complaint"
       fail 1 "no word from the service within $((patience + 5)) s"
     fi
+    read_line $left "$events" || continue
+    read_clock
     case $line in
       'said copper_service copper: ready: '*)
         read -r _ _ _ _ ready _ <<<"$line"

@@ -43,9 +43,11 @@ start_steps
 wait_until_ready
 
 # ---- ready: from here on the run stands without this script ----
-trap - EXIT HUP INT TERM
+trap - EXIT
+trap '' HUP INT TERM # of a stop too, while the record names this process
 rm -f -- "$run_dir/events"
 run_processes=("${run_processes[@]:1}")
 write_record
+trap - HUP INT TERM
 printf 'Copper is ready: %s (log: %s)\n' "$(where_mounted)" "$logs"
 ((pause == 0)) || exec sleep "$pause"

@@ -264,13 +264,16 @@ def enter_own_mounts():
         os.execvp("unshare", ["unshare", "--mount", "--propagation", "private", PYTHON, *sys.argv])
 
 
-def open_the_device():
-    """Ordinary users mount on most machines; where /dev/fuse is root's alone, the test (as root) lets them in a mount
-    namespace of its own, which ends with it: a device node that all may open lies over the machine's."""
-    device = os.stat("/dev/fuse")
-    if os.geteuid() != 0 or device.st_mode & 0o006 == 0o006:
+def enter_own_machine(shared_memory="90%"):
+    """Where the test is root's: a /dev/shm of its own and of this size, since other tests are the same users at the same time; and ordinary
+    users may open /dev/fuse, as on most machines, though it be root's alone: a device node that all may open lies over it."""
+    if os.geteuid() != 0:
         return
     enter_own_mounts()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"mode=1777,size={shared_memory}", "none", "/dev/shm"], check=True)
+    device = os.stat("/dev/fuse")
+    if device.st_mode & 0o006 == 0o006:
+        return
     directory = tempfile.mkdtemp(dir="/var/tmp", prefix="copper-device-")
     try:
         node = os.path.join(directory, "fuse")
@@ -281,14 +284,14 @@ def open_the_device():
         shutil.rmtree(directory)
 
 
-def main():
+def main(**machine):
     """Runs the tests of the calling module; exits with 77 where this machine can run none of them."""
     if not os.path.exists("/dev/fuse"):
         print("SKIPPED, NOTHING TESTED: there is no /dev/fuse here", flush=True)
         sys.exit(77)
     if "COPPER_BIN" not in os.environ:
         sys.exit("COPPER_BIN does not say where the programs are")
-    open_the_device()
+    enter_own_machine(**machine)
     os.environ["PATH"] = os.environ["COPPER_BIN"] + ":" + os.environ["PATH"]
     result = unittest.main(module="__main__", verbosity=2, exit=False).result
     if not result.wasSuccessful():

@@ -95,7 +95,7 @@ class Clock(MountTest):
                               stdout=subprocess.DEVNULL, text=True) as launch:
             self.assertTrue(eventually(lambda: self.nodes.pids("copper_fuse"), pause=0.005))
             self.set_ahead(24 * HOUR)
-            self.assertEqual((launch.wait(60), launch.stderr.read()), (0, ""))
+            self.assertEqual((launch.wait(60), launch.stderr.read()), (0, ""), self.nodes.logs())
 
 
 if __name__ == "__main__":

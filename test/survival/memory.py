@@ -10,7 +10,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "mount"))
 
 # pylint: disable=wrong-import-position
-from copper_nodes import MountTest, Nodes, enter_own_mounts, eventually, main  # noqa: E402
+from copper_nodes import MountTest, Nodes, eventually, main  # noqa: E402
 from files import MIB  # noqa: E402
 from processes import ranks  # noqa: E402
 
@@ -78,7 +78,4 @@ class Full(MountTest):
 
 
 if __name__ == "__main__":
-    if os.geteuid() == 0:
-        enter_own_mounts()
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SHARED_MIB}m", "none", "/dev/shm"], check=True)
-    main()
+    main(shared_memory=f"{SHARED_MIB}m")

@@ -23,7 +23,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "mount"))
 
 # pylint: disable=wrong-import-position
-from copper_nodes import HERE as MOUNT_TESTS, PYTHON, open_the_device, run  # noqa: E402
+from copper_nodes import HERE as MOUNT_TESTS, PYTHON, enter_own_machine, run  # noqa: E402
 from on_model import nodes_on_model  # noqa: E402
 from processes import front_end_of, kill_rank, kill_worker, others_came, replaced  # noqa: E402
 
@@ -154,7 +154,7 @@ def main():
     if not os.path.exists("/dev/fuse") or not os.path.isdir(os.path.join(PACKAGES, options.program)):
         print(f"SKIPPED, NOTHING TESTED: no /dev/fuse, or python3-{options.program} is not installed", flush=True)
         sys.exit(77)
-    open_the_device()
+    enter_own_machine()
     os.environ["PATH"] = os.environ["COPPER_BIN"] + ":" + os.environ["PATH"]
     rows = trials(options)
     if options.json:
