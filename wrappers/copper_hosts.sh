@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2154,SC2034  # what the other parts of launch_copper.sh set and use
+# shellcheck shell=bash disable=SC2154,SC2034,SC2030,SC2031  # what the other parts set and use, and each host alone
 # A word from every host of a job, in bounded time however many of them are dead: a step of copper_node.sh, which says on each
 # "copper: ended HOST" or "copper: alive HOST". Sourced by launch_copper.sh, stop_copper.sh and copper_keeper.sh.
 #
