@@ -15,9 +15,10 @@ without_mount() {
 # the programs; which scheduler, the shell's job and the way to other hosts; what is for the application's steps
 # (SLURM_NTASKS, PALS_CPU_BIND ...) would change ours. Arguments: what comes on top, NAME=VALUE.
 clean_environment() {
-  local name value line
+  local name value line keep
   local -A on_top=()
   clean=()
+  keep=$(setting keep)
   for line in "$@"; do on_top[${line%%=*}]=1; done
   while IFS= read -r name; do
     [[ -n ${on_top[$name]-} ]] && continue
@@ -25,7 +26,7 @@ clean_environment() {
       PATH | HOME | USER | LOGNAME | LANG | LC_* | TZ | TMPDIR | LD_LIBRARY_PATH) ;;
       OMPI_MCA_* | MPICH_* | MPIR_* | HYDRA_* | UCX_* | FI_* | *SAN_OPTIONS) ;;
       SLURM_CONF | SLURM_MPI_TYPE | PBS_JOBID | PBS_NODEFILE) ;;
-      *) [[ " $(setting keep) " == *" $name "* ]] || continue ;;
+      *) [[ " $keep " == *" $name "* ]] || continue ;;
     esac
     value=$(without_mount "${!name}")
     [[ -n $value ]] && clean+=("$name=$value")

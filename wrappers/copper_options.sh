@@ -202,41 +202,40 @@ options_agree() {
 # ---- the effective options as JSON, for logs/options.json; null: left to the programs ----
 
 options_json() {
-  printf '{'
-  json_separator=''
-  json job "$(json_text "$run_job")"
-  json platform "$(json_text "$platform")"
-  json site "$(json_text "$site")"
-  json mpi "$(json_text "$mpi")"
+  json_separator='{'
+  json_text job "$run_job"
+  json_text platform "$platform"
+  json_text site "$site"
+  json_text mpi "$mpi"
   json nodes "${nodes:-${#host_list[@]}}"
-  json hosts "$(json_list "${host_list[@]}")"
-  json mount "$(json_text "$mount")"
-  json log_dir_base "$(json_text "$log_base")"
+  json_list hosts "${host_list[@]}"
+  json_text mount "$mount"
+  json_text log_dir_base "$log_base"
   json log_level "${level:-3}"
-  json log_type "$(json_text "${type:-file}")"
+  json_text log_type "${type:-file}"
   json trees "${trees:-1}"
-  json max_cacheable_byte_size "$(json_text "$max_cacheable")"
+  json_text max_cacheable_byte_size "$max_cacheable"
   json md_enoent_ttl_ms "${freshness:-2000}"
   json sleep "$pause"
-  json cores "$(json_text "$cores")"
+  json_text cores "$cores"
   json cache_bytes "${cache:-null}"
   json ready_seconds "$patience"
-  json aggregate_profiling "$(json_flag "$aggregate")"
+  json_flag aggregate_profiling "$aggregate"
   json top_n "${top_n:-50}"
-  json full_path_profiling "$(json_flag "$full_paths")"
+  json_flag full_path_profiling "$full_paths"
   json snapshot_seconds "${snapshot_seconds:-0}"
-  json per_rank_output "$(json_flag "$per_rank")"
-  json record "$(json_text "$record")"
-  json facility_address_book "$(json_text "$address_book")"
-  json address_mode "$(if [[ -n $address_book ]]; then json_text facility; else json_text discover; fi)"
-  json net_type "$(json_text "${net_type:-auto}")"
+  json_flag per_rank_output "$per_rank"
+  json_text record "$record"
+  json_text facility_address_book "$address_book"
+  if [[ -n $address_book ]]; then json_text address_mode facility; else json_text address_mode discover; fi
+  json_text net_type "${net_type:-auto}"
   json fanout "${fanout:-16}"
   json bulk_fanout "${bulk_fanout:-2}"
-  json publish "$(json_text "${publish:-auto}")"
+  json_text publish "${publish:-auto}"
   json direct_per_second "${direct:-20000}"
-  json map_links "$(json_flag "$map_links")"
-  json local "$(json_trees --local)"
-  json share "$(json_trees --share)"
+  json_flag map_links "$map_links"
+  json_trees local
+  json_trees share
   printf '\n}\n'
 }
 
@@ -245,31 +244,35 @@ json() { # name value
   json_separator=,
 }
 
-json_text() {
-  local text=$1
-  [[ -n $text ]] || { printf null && return; }
+json_quoted() { # variable text
+  local text=$2
   text=${text//\\/\\\\} text=${text//\"/\\\"} text=${text//$'\t'/\\t}
-  printf '"%s"' "$text"
+  printf -v "$1" '"%s"' "$text"
 }
 
-json_flag() {
-  if [[ -n $1 ]]; then printf true; else printf false; fi
+json_text() { # name text
+  local value=null
+  [[ -z $2 ]] || json_quoted value "$2"
+  json "$1" "$value"
 }
 
-json_list() {
-  local item separator=''
-  printf '['
-  for item in "$@"; do
-    printf '%s%s' "$separator" "$(json_text "$item")"
-    separator=', '
+json_flag() { # name text
+  if [[ -n $2 ]]; then json "$1" true; else json "$1" false; fi
+}
+
+json_list() { # name text...
+  local item value list=''
+  for item in "${@:2}"; do
+    json_quoted value "$item"
+    list+=", $value"
   done
-  printf ']'
+  json "$1" "[${list#, }]"
 }
 
-json_trees() { # --local or --share
+json_trees() { # local or share
   local i chosen=()
   for ((i = 0; i < ${#local_trees[@]}; i += 2)); do
-    [[ ${local_trees[i]} == "$1" ]] && chosen+=("${local_trees[i + 1]}")
+    [[ ${local_trees[i]} == "--$1" ]] && chosen+=("${local_trees[i + 1]}")
   done
-  json_list "${chosen[@]}"
+  json_list "$1" "${chosen[@]}"
 }

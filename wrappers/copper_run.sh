@@ -217,7 +217,7 @@ ours='^(copper|launch_copper|stop_copper|bash|sh|env|mpiexec|mpirun|hydra|orte|p
 # The living processes of the run that was read, without the caller: lines "pid start-time parent name". Nobody else's
 # arguments are read: who hangs in storage may hold them, and whoever reads them.
 run_alive() {
-  local pid recorded name entry argument previous file
+  local pid recorded name entry argument previous file files
   local -A seen=([$$]=1)
   for entry in "${run_processes[@]}"; do
     read -r pid recorded name <<<"$entry"
@@ -225,6 +225,8 @@ run_alive() {
     seen[$pid]=1
     printf '%s %s %s %s\n' "$pid" "$stat_start" "$stat_parent" "$name"
   done
+  mapfile -t files < <(grep -lE -- "$ours" /proc/[0-9]*/comm 2>/dev/null)
+  ((${#files[@]})) || return 0
   while IFS= read -r file; do
     pid=${file#/proc/} pid=${pid%/cmdline}
     [[ -z ${seen[$pid]:-} && -O /proc/$pid ]] && process_stat "$pid" || continue
@@ -239,7 +241,7 @@ run_alive() {
         previous=$argument
       done <"/proc/$pid/cmdline"
     } 2>/dev/null
-  done < <(grep -lE -- "$ours" /proc/[0-9]*/comm 2>/dev/null | sed 's/comm$/cmdline/' | xargs -r timeout 5 grep -lzxF -- "$run_dir" 2>/dev/null)
+  done < <(exec timeout 5 grep -lzxF -- "$run_dir" "${files[@]/%comm/cmdline}" 2>/dev/null)
 }
 
 # Somebody is served by it, or will be: a front end lives, or the launcher that is starting it.
@@ -250,7 +252,7 @@ run_served() {
 # Signals the run's processes whose name matches a pattern, and waits until they have ended: signal pattern seconds.
 # TERM goes to a front end's parent only, which ends its worker; 0 only waits.
 end_named() {
-  local signal=$1 pattern=$2 clock deadline pid start parent name alive
+  local signal=$1 pattern=$2 clock deadline pid start parent name alive never
   local -A names=() starts=() parents=()
   while read -r pid start parent name; do
     # shellcheck disable=SC2053  # a pattern
@@ -261,6 +263,8 @@ end_named() {
     process_stat "$pid" && [[ $stat_start == "${starts[$pid]}" ]] || continue
     kill "-$signal" "$pid" 2>/dev/null && [[ $signal != 0 ]] && kill -CONT "$pid" 2>/dev/null
   done
+  ((${#names[@]})) || return 0
+  exec {never}<> <(:) # what nothing is read from
   read_clock
   deadline=$((clock + $3))
   while :; do
@@ -268,11 +272,12 @@ end_named() {
     for pid in "${!names[@]}"; do
       process_stat "$pid" && [[ $stat_start == "${starts[$pid]}" ]] && alive+="${names[$pid]}($pid) "
     done
-    [[ -n $alive ]] || return 0
     read_clock
-    ((clock <= deadline)) || return 1
-    sleep 0.02
+    [[ -n $alive ]] && ((clock <= deadline)) || break
+    read -r -t 0.02 -u "$never"
   done
+  exec {never}<&-
+  [[ -z $alive ]]
 }
 
 # ---- ending ----

@@ -134,7 +134,7 @@ class Nodes:
         """What Copper wrote, for a failure's message."""
         text = ""
         for top, _, files in os.walk(self.log_base):
-            for name in sorted(files):
+            for name in sorted(name for name in files if not name.endswith(".csv")):
                 with open(os.path.join(top, name), encoding="utf-8", errors="replace") as file:
                     content = file.read()[-3000:]
                 text += f"--- {name}\n{content}" if content else ""

@@ -26,7 +26,7 @@ from client import StorageModel  # noqa: E402
 from cluster import HOME, LOGIN, STORAGE, Cluster, enter, eventually  # noqa: E402
 from growth import Growth, bytes_below  # noqa: E402
 from processes import front_end, lives  # noqa: E402
-from schedule import ENDS, schedule  # noqa: E402
+from schedule import schedule  # noqa: E402
 
 PYTHON = "/usr/bin/python3"
 PACKAGES = "/usr/lib/python3/dist-packages"
@@ -53,6 +53,7 @@ class Soak:
         self.programs = 0
         self.stalls = []
         self.befell = collections.Counter()
+        self.workers_ended = 0
         self._over = threading.Event()
 
     # ---- programs ----
@@ -114,6 +115,7 @@ class Soak:
         happened = True
         if fault.name == "kill worker":
             happened = self.signal(self.parent_and_worker(host)[1], signal.SIGKILL)
+            self.workers_ended += happened
         elif fault.name == "kill ranks":
             hosts = {host, *(name for i, name in enumerate(self.cluster.hosts) if fault.also >> i & 1)}
             happened = any([self.signal(self.rank(name), signal.SIGKILL) for name in hosts])
@@ -121,6 +123,8 @@ class Soak:
             pid = self.parent_and_worker(host)[1] if "worker" in fault.name else self.rank(host)
             happened = self.signal(pid, signal.SIGSTOP)
             self._over.wait(fault.lasts)
+            if happened and not lives(pid) and "worker" in fault.name:
+                self.workers_ended += 1  # its parent had no more patience
             self.signal(pid, signal.SIGCONT)
         elif fault.name.startswith("unplug"):
             self.cluster.unplug(host)
@@ -139,8 +143,6 @@ class Soak:
         elif fault.name == "clear":  # as far as it reaches: a host may be without its rank just now
             self.cluster.run(host, ["copper", "clear", "--mount", MOUNT], timeout=PATIENCE_S)
         self.befell[fault.name if happened else "found nothing to do"] += 1
-        if fault.name in ENDS:  # else a cable that is pulled meanwhile may leave MPICH's launcher waiting for ever
-            self.all_are_back()
 
     def all_are_back(self):
         return eventually(lambda: all(self.copper(host, "status") for host in self.cluster.hosts), BACK_S, 0.5)
@@ -196,8 +198,8 @@ class Soak:
             if any(counter[name] for counter in counters):
                 found.append(f"{name}: {[counter[name] for counter in counters]}")
         deaths = sum(counter["worker_deaths"] for counter in counters)
-        if len(counters) == len(self.cluster.hosts) and deaths != self.befell["kill worker"]:
-            found.append(f"{self.befell['kill worker']} workers were killed, {deaths} died")
+        if len(counters) == len(self.cluster.hosts) and deaths != self.workers_ended:
+            found.append(f"{self.workers_ended} workers were ended, {deaths} died")
         found += [f"{host} {whose} {what} has grown from {before:.0f} to {after:.0f}"
                   for (host, whose, what), (before, after) in self.growth.grown().items()]
         return found
@@ -215,7 +217,7 @@ class Soak:
 def logs():
     text = ""
     for top, _, files in os.walk(f"{HOME}/copper-logs"):
-        for name in sorted(files):
+        for name in sorted(name for name in files if not name.endswith(".csv")):
             with open(os.path.join(top, name), encoding="utf-8", errors="replace") as file:
                 text += f"--- {name}\n{file.read()[-8000:]}"
     return text
@@ -244,10 +246,10 @@ def soak(options):
               f"stall {max(one.stalls, default=0):.1f} s; the service was started again "
               f"{said.count('it is started again')} times\n{one.growth.text()}")
     wrong = one.wrong + one.errors + wrong
-    if wrong or options.logs:
-        print(said, file=sys.stderr)
     for line in wrong[:40]:
-        print(line, file=sys.stderr)
+        print(line)
+    if wrong or options.logs:
+        print(said)
     return 1 if wrong else 0
 
 
