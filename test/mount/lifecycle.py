@@ -26,7 +26,7 @@ def works(nodes):
     return True
 
 
-class Lifecycle(MountTest):
+class RunTest(MountTest):
     limit_s = 90
 
     def start(self, count, **how):
@@ -44,6 +44,8 @@ class Lifecycle(MountTest):
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         self.assertEqual(self.nodes.leftovers(), [])
 
+
+class Lifecycle(RunTest):
     def test_one_node_is_mounted_at_the_mount_directory(self):
         nodes = self.start(1)
         self.assertEqual(mounts_below(nodes.mount), [nodes.mount])
@@ -83,42 +85,6 @@ class Lifecycle(MountTest):
             user.stdout.readline()
             self.stopped()
             user.communicate(b"\n")
-
-    def test_stop_cleans_up_when_half_of_the_processes_were_killed(self):
-        for killed in ("copper_fuse", "copper_service"):
-            with self.subTest(killed=killed):
-                nodes = self.start(4)
-                pids = nodes.pids(killed)
-                for pid in pids[:len(pids) // 2]:
-                    with contextlib.suppress(ProcessLookupError):  # it went with another one
-                        os.kill(pid, signal.SIGKILL)
-                self.stopped()
-
-    def test_stop_cleans_up_when_processes_are_stopped(self):
-        nodes = self.start(2)
-        for pid in (nodes.pids("copper_fuse")[0], nodes.pids("copper_service")[-1]):
-            os.kill(pid, signal.SIGSTOP)
-        self.stopped()
-
-    def kill_everything(self):
-        for pid in self.nodes.processes():
-            with contextlib.suppress(ProcessLookupError):  # it went with another one
-                os.kill(pid, signal.SIGKILL)
-        self.assertTrue(eventually(lambda: not self.nodes.processes()))
-
-    def test_stop_cleans_up_when_everything_was_killed(self):
-        self.start(4)
-        self.kill_everything()
-        self.stopped()
-
-    def test_launch_works_again_on_the_mount_of_a_killed_run(self):
-        for count in (4, 1):
-            with self.subTest(count=count):
-                nodes = self.start(count)
-                self.kill_everything()
-                self.launch()
-                self.assertTrue(works(nodes))
-                self.stopped()
 
     def test_launch_stop_launch_works(self):
         nodes = self.start(2)
@@ -223,6 +189,44 @@ class Lifecycle(MountTest):
         self.assertTrue(works(nodes))
         self.stopped()
         shutil.rmtree(prefix)
+
+
+class Killed(RunTest):
+    def test_stop_cleans_up_when_half_of_the_processes_were_killed(self):
+        for killed in ("copper_fuse", "copper_service"):
+            with self.subTest(killed=killed):
+                nodes = self.start(4)
+                pids = nodes.pids(killed)
+                for pid in pids[:len(pids) // 2]:
+                    with contextlib.suppress(ProcessLookupError):  # it went with another one
+                        os.kill(pid, signal.SIGKILL)
+                self.stopped()
+
+    def test_stop_cleans_up_when_processes_are_stopped(self):
+        nodes = self.start(2)
+        for pid in (nodes.pids("copper_fuse")[0], nodes.pids("copper_service")[-1]):
+            os.kill(pid, signal.SIGSTOP)
+        self.stopped()
+
+    def kill_everything(self):
+        for pid in self.nodes.processes():
+            with contextlib.suppress(ProcessLookupError):  # it went with another one
+                os.kill(pid, signal.SIGKILL)
+        self.assertTrue(eventually(lambda: not self.nodes.processes()))
+
+    def test_stop_cleans_up_when_everything_was_killed(self):
+        self.start(4)
+        self.kill_everything()
+        self.stopped()
+
+    def test_launch_works_again_on_the_mount_of_a_killed_run(self):
+        for count in (4, 1):
+            with self.subTest(count=count):
+                nodes = self.start(count)
+                self.kill_everything()
+                self.launch()
+                self.assertTrue(works(nodes))
+                self.stopped()
 
 
 if __name__ == "__main__":

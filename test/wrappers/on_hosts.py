@@ -180,6 +180,10 @@ class OnHosts(HostsTest):
         self.assertTrue(self.works("nid002", "/tmp/other"))
         self.stopped(self.stop())
 
+
+class Disturbed(HostsTest):
+    """What is launched or stopped meanwhile, and what was killed before."""
+
     def starting(self):
         """A launch that cannot be ready: a rank is stopped when it comes up."""
         launch = self.cluster.start(LOGIN, self.launch_command(), stderr=subprocess.PIPE)
