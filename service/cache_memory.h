@@ -3,7 +3,7 @@
 #pragma once
 
 #include "service/arena.h"
-#include "tree/node.h"
+#include "tree/node/node.h"
 
 namespace copper {
 

@@ -11,7 +11,7 @@
 #include "service/process.h"
 #include "service/restarts.h"
 #include "service/storage/source_tree.h"
-#include "tree/sharing.h"
+#include "tree/node/sharing.h"
 #include "tree/topology.h"
 
 namespace copper {

@@ -7,7 +7,7 @@
 #include <unordered_map>
 
 #include "service/segment/segment.h"
-#include "tree/store.h"
+#include "tree/node/store.h"
 
 namespace copper {
 

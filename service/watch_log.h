@@ -10,7 +10,7 @@
 #include <memory>
 #include <utility>
 
-#include "tree/node.h"
+#include "tree/node/node.h"
 
 namespace copper {
 

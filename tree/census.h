@@ -17,7 +17,7 @@
 #include <optional>
 #include <vector>
 
-#include "tree/node.h"
+#include "tree/node/node.h"
 #include "tree/profile/profile.h"
 
 namespace copper {

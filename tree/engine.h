@@ -15,7 +15,7 @@
 
 #include "tree/census.h"
 #include "tree/clearing.h"
-#include "tree/node.h"
+#include "tree/node/node.h"
 #include "tree/ports.h"
 #include "tree/readiness.h"
 

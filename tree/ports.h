@@ -7,7 +7,7 @@
 #include <variant>
 
 #include "tree/message.h"
-#include "tree/node.h"
+#include "tree/node/node.h"
 
 namespace copper {
 
@@ -40,7 +40,7 @@ struct Question {
   Key key;  // valid(key) holds: a port that takes it from another process has checked
   Tag have = 0;
 };
-struct FoundReady {  // in the index of what is ready (store.h): nobody waits for an answer
+struct FoundReady {  // in the index of what is ready (tree/node/store.h): nobody waits for an answer
   Key key;           // valid
 };
 struct Cancel {

@@ -6,7 +6,7 @@
 #include <optional>
 #include <vector>
 
-#include "tree/node.h"
+#include "tree/node/node.h"
 
 namespace copper {
 

@@ -8,7 +8,7 @@
 
 #include "service/outputs/file_writer.h"
 #include "tree/key.h"
-#include "tree/node.h"
+#include "tree/node/node.h"
 #include "tree/outcome.h"
 
 namespace copper {

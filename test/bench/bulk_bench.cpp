@@ -19,7 +19,7 @@
 #include "tree/engine.h"
 #include "tree/flow/outbox.h"
 #include "tree/limits.h"
-#include "tree/sharing.h"
+#include "tree/node/sharing.h"
 
 namespace copper {
 namespace {

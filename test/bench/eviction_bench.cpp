@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "tree/limits.h"
-#include "tree/store.h"
+#include "tree/node/store.h"
 #include "tree/trace.h"
 
 namespace {

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "tree/message.h"
-#include "tree/node.h"
-#include "tree/store.h"
+#include "tree/node/node.h"
+#include "tree/node/store.h"
 
 namespace {
 

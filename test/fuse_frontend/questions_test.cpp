@@ -10,7 +10,7 @@
 #include "service/arena.h"
 #include "service/segment_index.h"
 #include "test/service/scratch.h"
-#include "tree/store.h"
+#include "tree/node/store.h"
 
 namespace copper {
 namespace {

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "tree/counters.h"
-#include "tree/node.h"
+#include "tree/node/node.h"
 #include "tree/outcome.h"
 
 namespace copper::simulation {

@@ -15,7 +15,7 @@
 #include <unordered_set>
 #include <vector>
 
-#include "tree/node.h"
+#include "tree/node/node.h"
 #include "tree/simulation/random.h"
 #include "tree/simulation/simulated_storage.h"
 

@@ -3,7 +3,7 @@
 
 #include <deque>
 
-#include "test/tree/node_harness.h"
+#include "test/tree/node/node_harness.h"
 #include "tree/limits.h"
 
 namespace copper::test {

@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <unordered_map>
 
-#include "tree/store.h"
+#include "tree/node/store.h"
 
 namespace copper::simulation {
 

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "tree/node.h"
+#include "tree/node/node.h"
 
 namespace copper::simulation {
 

@@ -6,7 +6,7 @@
 #include <map>
 #include <utility>
 
-#include "tree/node.h"
+#include "tree/node/node.h"
 #include "tree/simulation/random.h"
 
 namespace copper::simulation {

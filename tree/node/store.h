@@ -31,8 +31,8 @@
 #include <vector>
 
 #include "tree/key.h"
+#include "tree/node/sharing.h"
 #include "tree/outcome.h"
-#include "tree/sharing.h"
 #include "tree/topology.h"
 
 namespace copper {

@@ -54,12 +54,12 @@
 #include <vector>
 
 #include "tree/counters.h"
-#include "tree/liveness.h"
 #include "tree/message.h"
+#include "tree/node/liveness.h"
+#include "tree/node/sharing.h"
+#include "tree/node/store.h"
 #include "tree/outcome.h"
 #include "tree/profile/path_counts.h"
-#include "tree/sharing.h"
-#include "tree/store.h"
 #include "tree/topology.h"
 
 namespace copper {

@@ -1,5 +1,5 @@
 // The store's bound, its order, and the waiting clients.
-#include "tree/store.h"
+#include "tree/node/store.h"
 
 #include <catch2/catch.hpp>
 #include <map>

@@ -1,4 +1,4 @@
-#include "tree/sharing.h"
+#include "tree/node/sharing.h"
 
 #include <xxhash.h>
 

@@ -1,5 +1,5 @@
 // Who is silent is asked; who stays silent is dead, until it is heard of again.
-#include "tree/liveness.h"
+#include "tree/node/liveness.h"
 
 #include <catch2/catch.hpp>
 

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "tree/limits.h"
-#include "tree/node.h"
+#include "tree/node/node.h"
 
 namespace copper {
 

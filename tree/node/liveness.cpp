@@ -1,4 +1,4 @@
-#include "tree/liveness.h"
+#include "tree/node/liveness.h"
 
 #include <algorithm>
 

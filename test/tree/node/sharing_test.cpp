@@ -1,5 +1,5 @@
 // When a root tells everyone.
-#include "tree/sharing.h"
+#include "tree/node/sharing.h"
 
 #include <catch2/catch.hpp>
 #include <string>

@@ -1,6 +1,6 @@
 // What a root tells everyone, and what becomes of it at each rank: no question is answered twice, nothing
 // crosses an edge twice, and a payload is passed on while it arrives.
-#include "test/tree/node_harness.h"
+#include "test/tree/node/node_harness.h"
 #include "tree/limits.h"
 
 namespace copper::test {

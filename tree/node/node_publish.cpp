@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "tree/limits.h"
-#include "tree/node.h"
+#include "tree/node/node.h"
 
 namespace copper {
 namespace {

@@ -1,5 +1,5 @@
 // A rank that is dead: who waits for it is told, or asks elsewhere.
-#include "test/tree/node_harness.h"
+#include "test/tree/node/node_harness.h"
 #include "tree/limits.h"
 
 namespace copper::test {

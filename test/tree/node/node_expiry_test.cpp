@@ -1,7 +1,7 @@
 // ESTALE's way back: what named a version that is gone expires at every rank, before anyone is told.
-#include "test/tree/node_harness.h"
+#include "test/tree/node/node_harness.h"
 #include "tree/limits.h"
-#include "tree/node.h"
+#include "tree/node/node.h"
 
 namespace copper::test {
 namespace {

@@ -1,4 +1,4 @@
-#include "tree/node.h"
+#include "tree/node/node.h"
 
 #include <algorithm>
 #include <utility>

@@ -3,7 +3,7 @@
 
 #include "tree/assert.h"
 #include "tree/limits.h"
-#include "tree/node.h"
+#include "tree/node/node.h"
 
 namespace copper {
 

@@ -2,7 +2,7 @@
 #include <algorithm>
 
 #include "tree/limits.h"
-#include "tree/node.h"
+#include "tree/node/node.h"
 
 namespace copper {
 

@@ -1,10 +1,10 @@
-// Every arrow of the state diagram in tree/node.h, at a root, below it, and for both kinds of askers. What
-// becomes of outcomes that storage has overtaken is in node_expiry_test.cpp.
-#include "tree/node.h"
+// Every arrow of the state diagram in tree/node/node.h, at a root, below it, and for both kinds of askers.
+// What becomes of outcomes that storage has overtaken is in node_expiry_test.cpp.
+#include "tree/node/node.h"
 
 #include <string>
 
-#include "test/tree/node_harness.h"
+#include "test/tree/node/node_harness.h"
 
 namespace copper::test {
 namespace {

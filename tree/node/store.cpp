@@ -1,4 +1,4 @@
-#include "tree/store.h"
+#include "tree/node/store.h"
 
 #include <algorithm>
 #include <boost/intrusive/parent_from_member.hpp>

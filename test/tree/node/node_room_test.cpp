@@ -1,5 +1,5 @@
 // What may be under way at a time, and what is read ahead.
-#include "test/tree/node_harness.h"
+#include "test/tree/node/node_harness.h"
 #include "tree/limits.h"
 
 namespace copper::test {
