@@ -8,4 +8,4 @@
 set -eu
 root=$(dirname -- "$(dirname -- "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")")")
 export COPPER_SOURCE=$root COPPER_BIN=${COPPER_BIN:-$root/build/bin}
-exec /usr/bin/python3 "$root/test/survival/trials.py" "$@"
+exec /usr/bin/python3 "$root/test/survival/deaths/trials.py" "$@"

@@ -6,7 +6,8 @@ import signal
 import sys
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "mount"))
+TESTS = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path[1:1] = [os.path.join(TESTS, folder) for folder in ("survival", "mount")]
 
 # pylint: disable=wrong-import-position
 from copper_nodes import MountTest, Nodes, main  # noqa: E402

@@ -2,7 +2,7 @@
 """Every rank is dead and nobody starts another: twelve processes on each of eight nodes import numpy, and what reaches storage
 stays under the bound that the nodes share. Each node has a storage client of its own, with a cache, as on a cluster.
 
-    COPPER_DIRECT_PER_SECOND=20000 COPPER_BIN=build/bin /usr/bin/python3 test/survival/stampede.py
+    COPPER_DIRECT_PER_SECOND=20000 COPPER_BIN=build/bin /usr/bin/python3 test/survival/deaths/stampede.py
 """
 
 import concurrent.futures
@@ -13,7 +13,8 @@ import sys
 import threading
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "mount"))
+TESTS = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path[1:1] = [os.path.join(TESTS, folder) for folder in ("survival", "mount")]
 
 # pylint: disable=wrong-import-position
 from copper_nodes import PYTHON, MountTest, Nodes, eventually, main, run  # noqa: E402
@@ -23,7 +24,7 @@ BOUND = int(os.environ.get("COPPER_DIRECT_PER_SECOND", "300"))  # so low that th
 SAVED = 1.1                                                      # a second, and the tenth of one that is saved up
 NODES, PROCESSES = 8, 12
 PACKAGES = "/usr/lib/python3/dist-packages"
-APPLICATION = os.path.join(os.path.dirname(os.path.abspath(__file__)), "application.py")
+APPLICATION = os.path.join(TESTS, "survival", "application.py")
 EVERY = 100  # file is compared
 
 

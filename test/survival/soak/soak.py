@@ -3,7 +3,7 @@
 or stopped, cables pulled, storage hangs or fails. No program may see other bytes, or an error but the one that storage gave;
 and nothing may grow. The same seed gives the same faults at the same times.
 
-    COPPER_BIN=build/bin COPPER_MPI=mpich COPPER_MPIEXEC=mpiexec.hydra test/survival/soak.py --minutes 60 [--seed N]
+    COPPER_BIN=build/bin COPPER_MPI=mpich COPPER_MPIEXEC=mpiexec.hydra test/survival/soak/soak.py --minutes 60 [--seed N]
 """
 
 import argparse
@@ -18,8 +18,8 @@ import sys
 import threading
 import time
 
-SOURCE = os.environ.get("COPPER_SOURCE", os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
-sys.path[1:1] = [os.path.join(SOURCE, "test", folder) for folder in ("virtual_cluster", "storage_model", "mount")]
+TESTS = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path[1:1] = [os.path.join(TESTS, folder) for folder in ("survival", "virtual_cluster", "storage_model", "mount")]
 
 # pylint: disable=wrong-import-position
 from client import StorageModel  # noqa: E402
@@ -30,7 +30,7 @@ from schedule import schedule  # noqa: E402
 
 PYTHON = "/usr/bin/python3"
 PACKAGES = "/usr/lib/python3/dist-packages"
-APPLICATION = os.path.join(SOURCE, "test", "survival", "application.py")
+APPLICATION = os.path.join(TESTS, "survival", "application.py")
 MOUNT = "/tmp/mnt"
 THERE = MOUNT + STORAGE
 FAILS = "numpy/core/include"  # what storage refuses now and then; no import reads it

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """The worker of a mount is killed, at random moments and at chosen ones: the programs that use the mount must not notice.
 
-    COPPER_KILLS=500 COPPER_BIN=build/bin /usr/bin/python3 test/survival/worker.py -k random
+    COPPER_KILLS=500 COPPER_BIN=build/bin /usr/bin/python3 test/survival/deaths/worker.py -k random
 """
 
 import concurrent.futures
@@ -14,7 +14,8 @@ import subprocess
 import sys
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "mount"))
+TESTS = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path[1:1] = [os.path.join(TESTS, folder) for folder in ("survival", "mount")]
 
 # pylint: disable=wrong-import-position
 from copper_nodes import MountTest, Nodes, eventually, main, run  # noqa: E402

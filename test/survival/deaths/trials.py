@@ -20,15 +20,16 @@ import sys
 import threading
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "mount"))
+TESTS = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path[1:1] = [os.path.join(TESTS, folder) for folder in ("survival", "mount")]
 
 # pylint: disable=wrong-import-position
-from copper_nodes import HERE as MOUNT_TESTS, PYTHON, enter_own_machine, run  # noqa: E402
+from copper_nodes import PYTHON, enter_own_machine, run  # noqa: E402
 from on_model import nodes_on_model  # noqa: E402
 from processes import front_end_of, kill_rank, kill_worker, others_came, replaced  # noqa: E402
 
 PACKAGES = "/usr/lib/python3/dist-packages"
-APPLICATION = os.path.join(os.path.dirname(MOUNT_TESTS), "survival", "application.py")
+APPLICATION = os.path.join(TESTS, "survival", "application.py")
 NODES = 7  # 0 above 1 and 2, 1 above 3 and 4, 2 above 5 and 6
 ROOT, INTERIOR, LEAF = 0, 1, 3
 FAULTS = [("none", ""), ("rank", "root"), ("rank", "interior"), ("rank", "leaf"), ("worker", "leaf")]
