@@ -7,9 +7,9 @@ shopt -s extglob
 lib=$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")
 here=$lib
 [[ ! -d $lib/../../bin ]] || here=$(realpath -- "$lib/../../bin")
-for part in way run options site environment platform checks; do
+for part in run/{way,run} settings/{options,site,environment,platform} run/checks; do
   # shellcheck source=/dev/null
-  source "$lib/copper_$part.sh" || exit 2
+  source "$lib/$part.sh" || exit 2
 done
 program='copper doctor'
 

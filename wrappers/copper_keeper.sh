@@ -10,7 +10,7 @@
 # program of ours complains of, and "ended NAME STATUS". The FIFO is opened for reading too, so that writing never blocks
 # when the launcher has gone. COMMAND's output goes to OUTPUT.
 #
-# The service is kept alive: where it ends although nobody ends the run, it is started again (copper_restart.sh), without the
+# The service is kept alive: where it ends although nobody ends the run, it is started again (run/restart.sh), without the
 # hosts that are gone, and finds in the nodes' segments what the former one had. A front end is not; its parent replaces what
 # dies of it.
 #
@@ -19,9 +19,9 @@
 set -u
 shopt -s extglob
 lib=$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")
-for part in way run site environment platform hosts job restart; do
+for part in run/{way,run} settings/{site,environment,platform} run/{hosts,job,restart}; do
   # shellcheck source=/dev/null
-  source "$lib/copper_$part.sh" || exit 2
+  source "$lib/$part.sh" || exit 2
 done
 
 run_dir=$2 name=$3 output=$4

@@ -13,14 +13,14 @@
 set -u
 shopt -s extglob
 lib=$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")
-# shellcheck source=wrappers/copper_way.sh
-source "$lib/copper_way.sh" || exit 2
-# shellcheck source=wrappers/copper_run.sh
-source "$lib/copper_run.sh" || exit 2
-# shellcheck source=wrappers/copper_checks.sh
-source "$lib/copper_checks.sh" || exit 2
-# shellcheck source=wrappers/copper_claim.sh
-source "$lib/copper_claim.sh" || exit 2
+# shellcheck source=wrappers/run/way.sh
+source "$lib/run/way.sh" || exit 2
+# shellcheck source=wrappers/run/run.sh
+source "$lib/run/run.sh" || exit 2
+# shellcheck source=wrappers/run/checks.sh
+source "$lib/run/checks.sh" || exit 2
+# shellcheck source=wrappers/run/claim.sh
+source "$lib/run/claim.sh" || exit 2
 
 host=${HOSTNAME%%.*}
 refuse() {

@@ -6,10 +6,10 @@ set -u
 shopt -s extglob
 here=$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")
 lib=$here
-[[ -f $lib/copper_run.sh ]] || lib=$(realpath -m -- "$here/../libexec/copper")
-for part in way run options site environment platform checks claim hosts job start; do
+[[ -f $lib/run/run.sh ]] || lib=$(realpath -m -- "$here/../libexec/copper")
+for part in run/{way,run} settings/{options,site,environment,platform} run/{checks,claim,hosts,job,start}; do
   # shellcheck source=/dev/null
-  source "$lib/copper_$part.sh" || exit 2
+  source "$lib/$part.sh" || exit 2
 done
 
 parse_options "$@"

@@ -8,10 +8,10 @@ set -u
 shopt -s extglob nullglob
 here=$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")
 lib=$here
-[[ -f $lib/copper_run.sh ]] || lib=$(realpath -m -- "$here/../libexec/copper")
-for part in way run options site environment platform hosts job; do
+[[ -f $lib/run/run.sh ]] || lib=$(realpath -m -- "$here/../libexec/copper")
+for part in run/{way,run} settings/{options,site,environment,platform} run/{hosts,job}; do
   # shellcheck source=/dev/null
-  source "$lib/copper_$part.sh" || exit 2
+  source "$lib/$part.sh" || exit 2
 done
 
 usage() {

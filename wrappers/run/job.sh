@@ -4,8 +4,8 @@
 #
 #   <log_dir_base>/<job>/run        the record, key=value lines; renamed to "stopping" when the run is to end
 #   <log_dir_base>/<job>/logs/node_file.txt    the hosts
-#   <log_dir_base>/<job>/logs/left_out.txt     those that are gone, and take no part in the service (copper_restart.sh)
-#   /dev/shm/copper-<uid>/<job>/           on each host: its part of the run (copper_run.sh)
+#   <log_dir_base>/<job>/logs/left_out.txt     those that are gone, and take no part in the service (restart.sh)
+#   /dev/shm/copper-<uid>/<job>/           on each host: its part of the run (run.sh)
 #   /dev/shm/copper-<uid>/<job>.launch/    where launch ran: the launchers of the steps, and their keepers
 #
 # Invariants: the record is there before the first step is started, and gone when nothing is left of the run; a process that

@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2154  # what copper_run.sh has
+# shellcheck shell=bash disable=SC2154  # what run.sh has
 # What a node must have. Each check prints one line and fails where something is missing, and says nothing otherwise. Used
 # by `copper doctor`, by launch_copper.sh on one machine and by copper_node.sh on each node of a job.
 
