@@ -13,11 +13,11 @@
 #include <variant>
 #include <vector>
 
-#include "tree/census.h"
-#include "tree/clearing.h"
+#include "tree/job/census.h"
+#include "tree/job/clearing.h"
+#include "tree/job/readiness.h"
 #include "tree/node/node.h"
 #include "tree/ports.h"
-#include "tree/readiness.h"
 
 namespace copper {
 

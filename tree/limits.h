@@ -63,7 +63,7 @@ inline constexpr std::size_t attributes_ride_along_entries = 256;
 inline constexpr std::chrono::milliseconds ready_gather{250};
 
 // A census is reported after this time with the ranks that were counted so far. Who takes part in somebody
-// else's says what it has earlier, by as much as it is nearer to the end of the tree (tree/census.h).
+// else's says what it has earlier, by as much as it is nearer to the end of the tree (tree/job/census.h).
 inline constexpr std::chrono::seconds census_patience{2};
 
 // A part of a profile that travels up a census; however much there is, it takes more of them.

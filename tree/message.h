@@ -81,7 +81,7 @@ struct JobRequest {
 
 // To a neighbour in the first tree, `hops` away from who asks: count yourselves, you and everyone beyond you.
 // Back from it, behind the portions of the sum's profile (tree/profile), where one is asked for: the sums.
-// See tree/census.h.
+// See tree/job/census.h.
 // Each with those before; `last`: a profile, and the job asks for no other.
 enum class Scope : std::uint8_t { counters = 0, timings = 1, profile = 2, last = 3 };
 struct Count {
@@ -102,7 +102,7 @@ struct Counted {
 
 // child -> parent: everything held at or below `path` is to be forgotten; from the root on, parent -> child:
 // forget it, now. And back the way it came: so many ranks have; `missing`: one of those that have not, in
-// answers that come before the last. See tree/clearing.h.
+// answers that come before the last. See tree/job/clearing.h.
 struct Clear {
   JobRequest clear;
   Tree tree{};

@@ -1,7 +1,7 @@
 // What the ranks of a job have counted and timed, in a form that can be summed: of one rank, of a subtree, of
-// the job. It travels up the census (tree/census.h) in portions that each fit a message and each can be added
-// alone, in any order. What is counted, and what its columns are called, is the caller's business: all ranks
-// run the same program. Pure.
+// the job. It travels up the census (tree/job/census.h) in portions that each fit a message and each can be
+// added alone, in any order. What is counted, and what its columns are called, is the caller's business: all
+// ranks run the same program. Pure.
 #pragma once
 
 #include <cstddef>

@@ -1,4 +1,4 @@
-#include "tree/census.h"
+#include "tree/job/census.h"
 
 #include <algorithm>
 #include <utility>

@@ -1,5 +1,5 @@
 // Whose mounts answer, on its way up the tree.
-#include "tree/readiness.h"
+#include "tree/job/readiness.h"
 
 #include <deque>
 #include <random>

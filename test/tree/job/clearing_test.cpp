@@ -1,5 +1,5 @@
 // The job forgets: every tree comes down to every rank, and the asker hears when all have.
-#include "tree/clearing.h"
+#include "tree/job/clearing.h"
 
 #include <deque>
 

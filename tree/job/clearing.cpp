@@ -1,4 +1,4 @@
-#include "tree/clearing.h"
+#include "tree/job/clearing.h"
 
 #include <algorithm>
 #include <utility>

@@ -1,5 +1,5 @@
 // The job's counters, from any rank.
-#include "tree/census.h"
+#include "tree/job/census.h"
 
 #include <deque>
 

@@ -1,4 +1,4 @@
-#include "tree/readiness.h"
+#include "tree/job/readiness.h"
 
 #include <algorithm>
 
