@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "test/simulation/clears.h"
 #include "test/simulation/faults.h"
 #include "test/simulation/scenario.h"
 #include "test/simulation/source.h"
@@ -38,12 +39,6 @@ struct Reader {
   Tag have = 0;
   Instant asked{};
   std::map<Key, Tag> seen{};  // bytes it could still have
-};
-
-struct UserClear {
-  Path path;
-  Instant begun{};
-  std::optional<Instant> over;  // all have forgotten
 };
 
 // Segments short enough for a long block to be several.
@@ -165,7 +160,7 @@ class Mixed final : Application {
     Path path("/");
     if (!random_.one_in(3)) path = random_.one_in(2) ? Path(some_path()) : Path(parent_path(some_path()));
     const auto client = new_client(rank);
-    clears_.emplace(client, UserClear{path, simulation_.now(), std::nullopt});
+    clears_.begin(client, path, simulation_.now());
     source_.clear_begins();
     simulation_.clear(rank, client, path);
   }
@@ -282,7 +277,7 @@ class Mixed final : Application {
     const auto now = simulation_.now();
     const auto key = reader.key;
     if (failed(reader, outcome)) return done(reader);
-    const auto cleared = cleared_before(reader);
+    const auto cleared = clears_.known_to(reader.key, reader.asked);
     const auto since = [&](Duration age) {
       return reader.last_look ? now : std::max(reader.asked - age - slack_, cleared);
     };
@@ -311,14 +306,6 @@ class Mixed final : Application {
       case Kind::filesystem:
         return done(reader);
     }
-  }
-  // When the last clear began that was over when the reader asked: what is answered is no older than that.
-  Instant cleared_before(const Reader& reader) const {
-    Instant last{};
-    for (const auto& [client, clear] : clears_)
-      if (clear.over && *clear.over <= reader.asked && tells_of(reader.key, clear.path))
-        last = std::max(last, clear.begun);
-    return last;
   }
   // Before ESTALE is told, the rank has heard that what named the version has expired.
   void expect_expired(const Reader& reader) const {
@@ -353,9 +340,7 @@ class Mixed final : Application {
     expect(!clearance.missing || !faults_.none(), "a clear reaches every rank");
     if (clearance.missing) return;
     expect(clearance.ranks == simulation_.topology().ranks(), "a clear counts every rank once");
-    auto& clear = clears_.at(client);
-    clear.over = simulation_.now();
-    source_.clear_ends(clear.path);
+    source_.clear_ends(clears_.end(client, simulation_.now()));
   }
   void on_report(Rank, Client, const Census& census) override {
     expect_counted(census);
@@ -391,7 +376,7 @@ class Mixed final : Application {
   std::vector<std::string> paths_;
   std::vector<std::unique_ptr<Reader>> readers_;
   std::map<Client, Reader*> waiting_;
-  std::map<Client, UserClear> clears_;
+  Clears clears_;
   std::vector<std::uint32_t> generations_;  // of each rank's front-end worker
   std::uint32_t last_client_ = 0;
   int reports_due_ = 0;
