@@ -6,6 +6,7 @@
 #include "tree/pace.h"
 #include "tree/simulation/machine/storage_queues.h"
 #include "tree/simulation/random.h"
+#include "tree/simulation/replay/asking.h"
 #include "tree/simulation/replay/processes.h"
 
 namespace copper::simulation {
@@ -16,14 +17,9 @@ constexpr std::uint32_t threads = 4;  // of a front end (fuse_frontend/worker.cp
 class WithoutRanks final : Outside {
  public:
   WithoutRanks(const Workload& workload, const MachineProfile& machine, const Job& job)
-      : workload_(workload),
-        job_(job),
-        half_request_(microseconds(machine.node.request_us / 2)),
-        copy_ns_per_byte_(1 / machine.node.copy_gb_per_s),
-        steps_(steps(machine.node)),
+      : asking_(workload, machine.node, job, Duration::zero()),
         storage_(machine.storage, job.nodes),
-        processes_(steps_, job, *this, queue_),
-        asking_(std::size_t{job.nodes} * job.processes) {
+        processes_(asking_.steps(), job, *this, queue_) {
     Random random(job.seed);
     front_ends_.reserve(job.nodes);
     for (std::uint32_t node = 0; node < job.nodes; ++node) {
@@ -43,11 +39,6 @@ class WithoutRanks final : Outside {
   }
 
  private:
-  // What a process waits for: the question, and the one after its request's last.
-  struct Asking {
-    std::uint32_t question = 0;
-    std::uint32_t end = 0;
-  };
   struct FrontEnd {
     Pace pace;
     std::deque<std::uint32_t> line;  // processes
@@ -55,28 +46,8 @@ class WithoutRanks final : Outside {
     bool called = false;  // when the pace allows the next
   };
 
-  Duration copy(std::uint32_t bytes) const {
-    return Duration{static_cast<Duration::rep>(bytes * copy_ns_per_byte_)};
-  }
-  std::vector<Step> steps(const NodeProfile& node) const {
-    std::vector<Step> steps;
-    for (const auto& request : workload_.requests()) {
-      const bool asks = request.questions > 0;
-      steps.push_back({.think = request.think,
-                       .cost = asks ? half_request_ : microseconds(node.request_us),
-                       .hit = microseconds(node.kernel_hit_us) + copy(request.bytes),
-                       .own = request.own,
-                       .asks = asks});
-    }
-    return steps;
-  }
-  Asking& asking(std::uint32_t node, std::uint32_t process) {
-    return asking_[std::size_t{node} * job_.processes + process];
-  }
-
   std::optional<Instant> begin(std::uint32_t node, std::uint32_t process, std::uint32_t step) override {
-    const auto& request = workload_.requests()[step];
-    asking(node, process) = {request.first_question, request.first_question + request.questions};
+    asking_.begin(node, process, step);
     ask(node, process);
     return std::nullopt;
   }
@@ -104,7 +75,7 @@ class WithoutRanks final : Outside {
   }
 
   void read(std::uint32_t node, std::uint32_t process) {
-    const auto& question = workload_.questions()[asking(node, process).question];
+    const auto& question = asking_.question(node, process);
     const auto operations = direct_operations(question.key.kind);
     auto& front_end = front_ends_[node];
     const auto now = queue_.now();
@@ -118,22 +89,15 @@ class WithoutRanks final : Outside {
 
   void replied(std::uint32_t node, std::uint32_t process) {
     --front_ends_[node].under_way;
-    auto& asked = asking(node, process);
-    if (++asked.question < asked.end) return ask(node, process);
-    const auto bytes = workload_.requests()[processes_.step(node, process)].bytes;
-    processes_.done(node, process, queue_.now() + half_request_ + copy(bytes));
+    if (asking_.next(node, process)) return ask(node, process);
+    processes_.done(node, process, queue_.now() + asking_.reply(processes_.step(node, process)));
     go_on(node);
   }
 
-  const Workload& workload_;
-  Job job_;
-  Duration half_request_;
-  double copy_ns_per_byte_;
-  std::vector<Step> steps_;
+  Asking asking_;
   EventQueue queue_;
   StorageQueues storage_;
   Processes processes_;
-  std::vector<Asking> asking_;
   std::vector<FrontEnd> front_ends_;
 };
 
