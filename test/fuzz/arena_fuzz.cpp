@@ -1,9 +1,7 @@
-// An arena that another rank left, or that something wrote over: walked, scanned, used on. Input: blocks
-// {what, path length, data length, kind, path, data}, the second bits of `what` saying what of each is wrong;
+// An arena that another rank left, or that something wrote over: walked, scanned, used on. Input: blocks;
 // then bytes that are written over all of it, anywhere.
 #include "service/arena.h"
-#include "service/segment/block.h"
-#include "test/fuzz/fuzz_segment.h"
+#include "test/fuzz/fuzz_blocks.h"
 
 namespace copper {
 namespace {
@@ -11,48 +9,14 @@ namespace {
 using segment::BlockHeader;
 using segment::BlockState;
 
-enum Wrong : std::uint8_t {
-  data_tag = 1,
-  description_tag = 2,
-  span = 4,
-  magic = 8,
-  leased = 16,
-  filling = 32,
-  length = 64
-};
-
 std::size_t write_chain(Segment& segment, FuzzInput& input) {
-  const auto arena = segment.arena();
-  std::size_t offset = 0;
+  std::size_t end = 0;
   for (auto blocks = input.byte() % 16; blocks > 0; --blocks) {
-    const auto wrong = input.byte();
-    const std::size_t path_bytes = input.byte();
-    const std::size_t data_bytes = input.take<std::uint16_t>() % 4096;
-    const auto span = span_of(path_bytes, data_bytes);
-    if (offset + span > arena.size()) break;
-    auto& head = *reinterpret_cast<BlockHeader*>(arena.data() + offset);
-    head.magic = wrong & magic ? input.take<std::uint32_t>() : segment::block_magic;
-    head.span = wrong & Wrong::span ? input.take<std::uint64_t>() : span;
-    head.state = static_cast<std::uint32_t>(wrong & filling ? BlockState::filling : BlockState::ready);
-    head.leases = wrong & leased ? input.take<std::uint32_t>() : 0;
-    head.lease_generation = wrong & leased ? input.byte() : 0;
-    head.bytes = data_bytes;
-    head.path_bytes = static_cast<std::uint16_t>(path_bytes);
-    head.key_kind = input.byte() % 6;
-    if (head.key_kind == 3) head.version.size = 1 << 20;
-    const auto path = input.bytes(path_bytes);
-    std::memcpy(arena.data() + offset + sizeof head, path.data(), path.size());
-    const auto place = arena.subspan(offset + segment::data_offset(path_bytes), data_bytes);
-    const auto data = input.bytes(data_bytes);
-    std::memcpy(place.data(), data.data(), data.size());
-    head.tag = wrong & data_tag ? input.take<std::uint64_t>() : tag_of(place);
-    if (wrong & length) head.bytes = input.take<std::uint64_t>();
-    if (wrong & length) head.path_bytes = input.take<std::uint16_t>() % 8192;
-    if (!(wrong & Wrong::description_tag) && offset + segment::data_offset(head.path_bytes) <= arena.size())
-      tag_description(head);
-    offset += span;
+    const auto next = write_block(segment.arena(), end, input);
+    if (next == end) break;
+    end = next;
   }
-  return offset;
+  return end;
 }
 
 // From outside: the blocks cover what is committed, without a gap.

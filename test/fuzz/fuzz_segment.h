@@ -23,11 +23,18 @@ inline Segment& fuzz_segment() {
   return segment;
 }
 
+inline std::span<segment::IndexBucket> index_of(Segment& segment) {
+  static const auto region = segment.header().index_region;
+  auto* first = reinterpret_cast<std::byte*>(&segment.header()) + region.offset;
+  return {reinterpret_cast<segment::IndexBucket*>(first), region.bytes / sizeof(segment::IndexBucket)};
+}
+
 // As just made, for the next run. `used`: so much of the arena has been written to.
 inline void renew(Segment& segment, std::size_t used = fuzz_arena_bytes) {
   auto& header = segment.header();
   std::memset(segment.arena().data(), 0, used);
   std::memset(static_cast<void*>(&segment.lane(0)), 0, sizeof(segment::Lane));
+  std::memset(static_cast<void*>(index_of(segment).data()), 0, index_of(segment).size_bytes());
   header.arena_bytes_committed = fuzz_arena_bytes;
   header.worker_generation = 1;
   header.service_generation = 1;

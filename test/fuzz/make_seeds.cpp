@@ -236,16 +236,16 @@ void completions(const Corpus& corpus) {
   corpus.add("completions", "too_long_then_another_rank", seed);
 }
 
+void block_of(Seed& seed, int wrong, std::string_view path, std::string_view data, int kind = 2) {
+  seed += byte(wrong);
+  seed += byte(static_cast<int>(path.size()));
+  seed += static_cast<std::uint16_t>(data.size());
+  seed += byte(kind);
+  seed += path;
+  seed += data;
+}
+
 void arenas(const Corpus& corpus) {
-  const auto block_of = [](Seed& seed, int wrong, std::string_view path, std::string_view data,
-                           int kind = 2) {
-    seed += byte(wrong);
-    seed += byte(static_cast<int>(path.size()));
-    seed += static_cast<std::uint16_t>(data.size());
-    seed += byte(kind);
-    seed += path;
-    seed += data;
-  };
   for (const int wrong : {0, 1, 2, 4, 8, 16, 32, 64}) {
     Seed seed;
     seed += byte(1);
@@ -272,9 +272,71 @@ void arenas(const Corpus& corpus) {
   }
 }
 
+// Two blocks that the rank shows, found, then asked for under the other's place; the slot written over, the
+// bytes, what is committed.
+void indices(const Corpus& corpus) {
+  const auto begin = [] {
+    Seed seed;
+    seed += byte(2);
+    block_of(seed, 0, "/lib/a.so", "0123456789");
+    block_of(seed, 0, "/lib/b.so", std::string(300, 'x'), 3);
+    return seed;
+  };
+  const auto step = [](Seed& seed, int what, int which, std::initializer_list<int> bytes) {
+    seed += byte(what + 8 * which);
+    for (const auto value : bytes) seed += byte(value);
+  };
+  auto seed = begin();
+  for (const int which : {0, 1}) {
+    step(seed, 0, which, {which, 200});
+    step(seed, 5, which, {5, 100});
+    step(seed, 6, which, {65});
+    step(seed, 7, which, {68});
+    step(seed, 7, which, {201});
+  }
+  step(seed, 1, 0, {});
+  step(seed, 5, 0, {65});
+  step(seed, 5, 2, {65});
+  corpus.add("index", "shown_found_erased", seed);
+  seed = begin();
+  step(seed, 0, 0, {1, 200});
+  step(seed, 0, 1, {0, 200});
+  for (const int which : {0, 1}) step(seed, 5, which, {65});
+  corpus.add("index", "another_keys_block", seed);
+  seed = begin();
+  step(seed, 130, 0, {128, 7});
+  for (const auto value : {std::uint64_t{2}, std::uint64_t{192}, std::uint64_t{1000}}) seed += value;
+  step(seed, 5, 0, {65});
+  step(seed, 130, 1, {129, 7});
+  for (const auto value : {std::uint64_t{2}, std::uint64_t{192}, std::uint64_t{1000}}) seed += value;
+  step(seed, 5, 1, {65});
+  for (const auto at : {std::uint64_t{64}, ~std::uint64_t{63}, std::uint64_t{1} << 18}) {
+    step(seed, 130, 1, {129, 2});
+    seed += at;
+    step(seed, 5, 1, {65});
+  }
+  corpus.add("index", "slots_written", seed);
+  seed = begin();
+  for (const int which : {0, 1}) step(seed, 0, which, {which, 200});
+  step(seed, 3, 0, {8, 0, 0, 0, 7});
+  seed += ~std::uint64_t{0};  // the first block's span
+  step(seed, 5, 0, {65});
+  step(seed, 4, 0, {});
+  seed += std::uint64_t{256};
+  for (const int which : {0, 1}) step(seed, 5, which, {65});
+  corpus.add("index", "bytes_written", seed);
+  seed = {std::byte{1}};  // a block that says it is longer than it is
+  block_of(seed, 64, "/lib/a.so", "0123456789");
+  seed += std::uint64_t{1000};
+  seed += std::uint16_t{9};
+  step(seed, 0, 0, {0, 200});
+  step(seed, 5, 0, {65});
+  corpus.add("index", "too_long", seed);
+}
+
 void segments(const Corpus& corpus) {
   const auto patch = [](Seed& seed, std::size_t offset, std::uint64_t value) {
-    seed += byte(static_cast<int>(offset / 4));
+    seed += static_cast<std::uint16_t>(offset / 4);
     seed += byte(7);
     seed += value;
   };
@@ -302,6 +364,7 @@ void make(const Corpus& corpus) {
   posts(corpus);
   completions(corpus);
   arenas(corpus);
+  indices(corpus);
   segments(corpus);
 }
 

@@ -12,11 +12,11 @@ SegmentOptions options_of(std::filesystem::path stem) {
   return {.stem = std::move(stem), .lanes = 2, .arena_bytes = fuzz_arena_bytes};
 }
 
-// A good segment's file, open; its first page as it is.
+// A good segment's file, open; its header as it is.
 struct Good {
   Scratch scratch;
   FileDescriptor file;
-  std::array<std::byte, 4096> head{};
+  std::array<std::byte, sizeof(segment::Header)> head{};
   std::uint64_t bytes = 0;
   std::uint64_t fixed = 0;  // from here on it is sparse
 
@@ -41,7 +41,7 @@ struct Good {
 
 void patch(const Good& good, FuzzInput& input, int patches) {
   for (; patches > 0 && !input.empty(); --patches) {
-    const std::size_t offset = input.byte() % (sizeof(segment::Header) / 4) * 4u;
+    const std::size_t offset = input.take<std::uint16_t>() % (sizeof(segment::Header) / 4) * 4;
     const auto value = input.bytes(1 + input.byte() % 8);
     good.patch(offset, value);
   }
@@ -62,6 +62,7 @@ void look(const Segment& segment, std::uint64_t file_bytes) {
   within(std::as_bytes(segment.slots()));
   within(std::as_bytes(segment.inodes()));
   within(segment.arena());
+  for (std::uint64_t hash = 0; hash < 64; ++hash) (void)segment.index().find(hash);
   touch(std::as_bytes(segment.slots().last(1)));
 }
 
