@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Installs what is missing, builds with both MPIs and runs the tests by ctest: with MPICH all but the long ones (`ctest -L long`),
-# and what depends on the MPI once more with Open MPI. By hand: those, and sanitizers.sh. Exit status: 0 if every test passed.
+# Installs what is missing, builds with both MPIs and runs the tests by ctest: with MPICH all but the long ones (`ctest -L long`, by
+# hand), what depends on the MPI once more with Open MPI, and what is most worth it with sanitizers. Exit status: 0 if all passed.
 set -eu
 root=$(dirname -- "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")")
 cd "$root"
 wrappers/install_packages.sh build test
+wrappers/install_packages.sh fuzz || echo "Without clang 19: g++ makes the sanitized build, and nothing is searched." >&2
 
 # The second build differs in the MPI half alone: ccache makes the rest of it free.
 export CCACHE_NOHASHDIR=1
@@ -22,5 +23,6 @@ run() {
   ctest --test-dir "$1" --output-on-failure --no-tests=error -j "$(nproc)" "${@:2}" || status=1
 }
 run build/test-openmpi -R '^(mpi_.*|mount\.(read_once|imports|killed|clear)|survival\.(rank|trials)|cluster\.(openmpi|jobs\.openmpi))'
+test/sanitizers.sh || status=1
 run build/test-mpich -LE long
 exit $status
