@@ -45,7 +45,7 @@ for which in "$@"; do
       build $preset fuzz copper_fuse copper_service flow_test segment_test storage_test copper_simulation
       programs $preset copper copper_storage_model
       run $preset '^(fuzz\..*|flow_test|segment_test|storage_test)$'
-      "build/$preset/test-bin/copper_simulation" mixed --seed 1 --seeds 5 || status=1
+      "build/$preset/test-bin/copper_simulation" mixed --seed 1 --seeds 2 || status=1
       # Libraries of MPI do not give back what they have until the process ends.
       ASAN_OPTIONS=detect_leaks=0 run $preset '^mount\.(permissions|freshness)$'
       ;;
