@@ -19,7 +19,7 @@ std::string_view take_digits(std::string_view& text) {
 }  // namespace
 
 bool natural_less(std::string_view a, std::string_view b) {
-  const auto sizes = std::pair(a.size(), b.size());
+  const auto whole = std::pair(a, b);
   while (!a.empty() && !b.empty()) {
     if (is_digit(a.front()) && is_digit(b.front())) {
       const auto left = take_digits(a);
@@ -34,7 +34,7 @@ bool natural_less(std::string_view a, std::string_view b) {
     }
   }
   if (a.empty() != b.empty()) return a.empty();
-  return sizes.first < sizes.second;
+  return std::pair(whole.first.size(), whole.first) < std::pair(whole.second.size(), whole.second);
 }
 
 std::vector<std::uint32_t> machine_order(const std::vector<std::string>& hosts,

@@ -11,7 +11,7 @@
 namespace copper {
 
 // "node2" before "node10": runs of digits compare as numbers, everything else by bytes. A strict weak order;
-// names that differ only in leading zeros are ordered by length, so only equal names are equal.
+// names that differ only in leading zeros are ordered by length, then as text, so only equal names are equal.
 bool natural_less(std::string_view a, std::string_view b);
 
 // Element n is the index in `hosts` of what stands at place n; `groups` are theirs, none where it is empty.
