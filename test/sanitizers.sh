@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds with sanitizers what is most worth it, and runs it: sanitizers.sh [fuzz] [tsan] (both, where none is named). `fuzz` has
 # address and undefined-behaviour sanitizers: each fuzz target for some seconds, unit tests of what is parsed or shared, seeds of the
-# simulator, both processes under a part of the mount tests. `tsan`: unit tests of what has threads. By clang 19, which makes
+# simulator, the front end under a part of the mount tests. `tsan`: unit tests of what has threads. By clang 19, which makes
 # sanitized code in half of g++ 12's time; without it by g++, and corpora are only replayed. Exit status: 0 if all passed.
 set -eu
 root=$(dirname -- "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")")
@@ -42,11 +42,10 @@ for which in "$@"; do
     fuzz)
       preset=fuzz
       [[ $compiler == *clang++-19 ]] || preset=asan
-      build $preset fuzz copper_fuse copper_service flow_test segment_test storage_test copper_simulation
-      programs $preset copper copper_storage_model
+      build $preset fuzz copper_fuse flow_test segment_test storage_test copper_simulation
+      programs $preset copper copper_service copper_storage_model
       run $preset '^(fuzz\..*|flow_test|segment_test|storage_test)$'
       "build/$preset/test-bin/copper_simulation" mixed --seed 1 --seeds 2 || status=1
-      # Libraries of MPI do not give back what they have until the process ends.
       ASAN_OPTIONS=detect_leaks=0 run $preset '^mount\.(permissions|freshness)$'
       ;;
     tsan)
