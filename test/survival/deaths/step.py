@@ -23,10 +23,10 @@ STALL_MAX_S = 8.0  # of one question, with the machine's other load
 CONNECTIONS = "/sys/fs/fuse/connections"
 
 
-def kill(pids):
+def kill(pids, number=signal.SIGKILL):
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+            os.kill(pid, number)
 
 
 def outcome(path):
@@ -130,7 +130,9 @@ class Orphan(MountTest):
             self.assertEqual(outcome(self.nodes.path(0, "/etc")), errno.ENOTCONN)
             self.assertLess(time.monotonic() - began, AT_ONCE_S)
             self.assertEqual(outcome(self.nodes.path(1, "/etc/passwd")), 0)
-            kill(self.front_end(1))  # all of it: nobody is left who could end the mount
+            pids = self.front_end(1)
+            kill(pids, signal.SIGSTOP)
+            kill(pids)  # all of it at once: nobody is left who could end the mount
             time.sleep(0.2)
             self.assertIsNone(readers[1].poll())
             self.assertEqual(self.nodes.stop_command().returncode, 0)
