@@ -59,10 +59,11 @@ class Commands:
 
     def hang_up(self, pid):
         self.forget(pid)
-        try:
-            os.killpg(pid, signal.SIGHUP)
-        except ProcessLookupError:
-            pass
+        for kill in (os.kill, os.killpg):  # it may have no group of its own yet
+            try:
+                kill(pid, signal.SIGHUP)
+            except ProcessLookupError:
+                pass
 
     def reap(self):
         while True:
