@@ -18,6 +18,9 @@ if(COPPER_TESTS)
 endif()
 
 function(copper_set_test name timeout)  # then labels
+  if(COPPER_SANITIZE)  # takes several times as long
+    math(EXPR timeout "4 * ${timeout}")
+  endif()
   list(JOIN COPPER_MPIEXEC_FLAGS " " flags)
   set_tests_properties(${name} PROPERTIES
     TIMEOUT ${timeout} LABELS "${ARGN}" SKIP_RETURN_CODE 77
