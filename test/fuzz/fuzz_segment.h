@@ -43,14 +43,15 @@ inline void renew(Segment& segment, std::size_t used = fuzz_arena_bytes) {
   header.freshness_ms = 0;
 }
 
-// A target's body: a rig at such a segment takes its steps, each by a byte and what it wants of the rest, to
-// its end.
+// A target's body: a rig at such a segment, with the blocks that it takes from the input first, if it wants
+// any, takes its steps, each by a byte and what it wants of the rest, to its end.
 template <class Rig>
 int fuzz_steps(const std::uint8_t* data, std::size_t size) {
   FuzzInput input(data, size);
   auto& segment = fuzz_segment();
   renew(segment);
   Rig rig(segment);
+  if constexpr (requires { rig.blocks(input); }) rig.blocks(input);
   for (int step = 0; step < 200 && !input.empty(); ++step) rig.step(input.byte(), input);
   rig.end();
   return 0;

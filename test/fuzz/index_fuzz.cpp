@@ -182,13 +182,5 @@ class Rig {
 }  // namespace copper
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  using namespace copper;
-  FuzzInput input(data, size);
-  auto& segment = fuzz_segment();
-  renew(segment);
-  Rig rig(segment);
-  rig.blocks(input);
-  for (int step = 0; step < 200 && !input.empty(); ++step) rig.step(input.byte(), input);
-  rig.end();
-  return 0;
+  return copper::fuzz_steps<copper::Rig>(data, size);
 }

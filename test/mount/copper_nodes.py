@@ -250,6 +250,12 @@ class MountTest(unittest.TestCase):
         rescue.start()
         self.addCleanup(rescue.cancel)
 
+    def kill_everything(self):
+        for pid in self.nodes.processes():
+            with contextlib.suppress(ProcessLookupError):  # it went with another one
+                os.kill(pid, signal.SIGKILL)
+        self.assertTrue(eventually(lambda: not self.nodes.processes()))
+
     def directory(self):
         """A directory of this test's own."""
         path = private_directory()

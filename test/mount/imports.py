@@ -74,9 +74,10 @@ class Imports(MountTest):
             # Not a name is asked for again. Pages the kernel may drop, and on machines that page out what is idle for
             # seconds it does: those it asks for again, of the node, and with them perhaps pages that nobody has read before.
             self.assertEqual([names_asked(of_node) for of_node in asked], [{}] * nodes.count)
-            self.assertEqual([path for path, count in storage.counts().items() if count.bytes_again], [])
-            self.assertEqual([storage.counts().total(what) for what in ("opendir", "absent")],
-                             [counts.total(what) for what in ("opendir", "absent")])
+            in_all = storage.counts()
+            self.assertEqual([path for path, count in in_all.items() if count.bytes_again], [])
+            for what in ("opendir", "absent"):
+                self.assertEqual(in_all.total(what), counts.total(what), what)
 
     @unittest.skipIf(missing("numpy"), "python3-numpy is not installed")
     def test_numpy_through_four_nodes_asks_storage_once_and_again_nobody(self):

@@ -208,12 +208,6 @@ class Killed(RunTest):
             os.kill(pid, signal.SIGSTOP)
         self.stopped()
 
-    def kill_everything(self):
-        for pid in self.nodes.processes():
-            with contextlib.suppress(ProcessLookupError):  # it went with another one
-                os.kill(pid, signal.SIGKILL)
-        self.assertTrue(eventually(lambda: not self.nodes.processes()))
-
     def test_stop_cleans_up_when_everything_was_killed(self):
         self.start(4)
         self.kill_everything()

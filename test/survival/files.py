@@ -2,6 +2,7 @@
 some of them run on a mount that something happens to."""
 
 import os
+import random
 
 MIB = 1 << 20
 
@@ -12,6 +13,14 @@ def files_below(top):
         directories.sort()
         found += [os.path.join(directory, name) for name in sorted(names)]
     return [path for path in found if os.path.isfile(path)]
+
+
+def make_files(directory, count):
+    """file0, file1 ...: 2 MiB each, the same in every run."""
+    numbers = random.Random(7)
+    for n in range(count):
+        with open(os.path.join(directory, f"file{n}"), "wb") as file:
+            file.write(numbers.randbytes(2 * MIB))
 
 
 def content_from_the_front_end(path):

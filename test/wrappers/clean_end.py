@@ -2,11 +2,9 @@
 """However a run ends, and whatever else is launched or stopped at that moment, nothing stale stays, and nobody waits long: as an
 ordinary user, and as root where that is another way. (What is killed in between: ../mount/lifecycle.py.)"""
 
-import contextlib
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import unittest
@@ -110,11 +108,6 @@ class EndTest(MountTest):
     def nothing_left(self):
         self.assertEqual((self.nodes.leftovers(), self.runs()), ([], []))
 
-    def kill_everything(self):
-        for pid in self.nodes.processes():
-            with contextlib.suppress(ProcessLookupError):  # it went with another one
-                os.kill(pid, signal.SIGKILL)
-        self.assertTrue(eventually(lambda: not self.nodes.processes()))
 
 class CleanEnd(EndTest):
     def test_stop_while_a_hundred_processes_read(self):

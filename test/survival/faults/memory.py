@@ -3,8 +3,6 @@
 it. Root's: it makes /dev/shm as small as it likes, in a mount namespace of its own."""
 
 import os
-import random
-import subprocess
 import sys
 
 TESTS = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -12,7 +10,7 @@ sys.path[1:1] = [os.path.join(TESTS, folder) for folder in ("survival", "mount")
 
 # pylint: disable=wrong-import-position
 from copper_nodes import MountTest, Nodes, eventually, main  # noqa: E402
-from files import MIB  # noqa: E402
+from files import make_files  # noqa: E402
 from processes import ranks  # noqa: E402
 
 SHARED_MIB = 160
@@ -27,10 +25,7 @@ class Full(MountTest):
         if os.geteuid() != 0:
             self.skipTest("only root can make /dev/shm small")
         self.source = self.directory()
-        numbers = random.Random(7)
-        for n in range(FILES):
-            with open(os.path.join(self.source, f"file{n}"), "wb") as file:
-                file.write(numbers.randbytes(2 * MIB))
+        make_files(self.source, FILES)
         self.ballast = "/dev/shm/ballast"
         self.addCleanup(lambda: os.path.exists(self.ballast) and os.unlink(self.ballast))
 

@@ -4,7 +4,6 @@ left reads right bytes. Root's: it makes a group of its own."""
 
 import contextlib
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -14,7 +13,7 @@ sys.path[1:1] = [os.path.join(TESTS, folder) for folder in ("survival", "mount")
 
 # pylint: disable=wrong-import-position
 from copper_nodes import PYTHON, MountTest, Nodes, eventually, main  # noqa: E402
-from files import MIB  # noqa: E402
+from files import MIB, make_files  # noqa: E402
 from processes import front_end_of, lives, others_came, ranks, replaced, worker  # noqa: E402
 
 CACHE = ["--cache-bytes", str(64 * MIB)]
@@ -57,10 +56,7 @@ class MemoryLimit(MountTest):
         self.addCleanup(write, os.path.join(own[0], "cgroup.procs"), os.getpid())
         write(os.path.join(group, "cgroup.procs"), os.getpid())
         self.source = self.directory()
-        numbers = random.Random(7)
-        for n in range(FILES):
-            with open(os.path.join(self.source, f"file{n}"), "wb") as file:
-                file.write(numbers.randbytes(2 * MIB))
+        make_files(self.source, FILES)
 
     @staticmethod
     def removed(group):
