@@ -18,14 +18,15 @@ class Turns {
   Turns(Engine& engine, MpiTransport& transport, Segment& segment, Outputs& outputs)
       : engine_(engine), transport_(transport), segment_(segment), outputs_(outputs), idle_(segment) {}
 
-  // One turn; when it began.
+  // Some turns; when the last of them began.
   Instant take() {
     idle_.before_turn();
-    const auto now = monotonic_now();
-    segment_.header().service_alive_ns.store(static_cast<std::uint64_t>(now.time_since_epoch().count()),
-                                             std::memory_order_relaxed);
+    Instant now;
     events_ = 0;
-    for (int poll = 0; poll < polls_per_wake; ++poll) events_ += engine_.turn(now);
+    for (int turn = 0; turn < turns_per_wake; ++turn) {
+      now = sign_of_life();
+      events_ += engine_.turn(now);
+    }
     outputs_.look(engine_, now);
     return now;
   }
@@ -37,7 +38,15 @@ class Turns {
   }
 
  private:
-  static constexpr int polls_per_wake = 4;  // some MPIs need several to report one message
+  static constexpr int turns_per_wake = 4;  // some MPIs need several to report one message
+
+  // Before each turn: one that receives much can take long where cores are shared.
+  Instant sign_of_life() {
+    const auto now = monotonic_now();
+    segment_.header().service_alive_ns.store(static_cast<std::uint64_t>(now.time_since_epoch().count()),
+                                             std::memory_order_relaxed);
+    return now;
+  }
 
   Engine& engine_;
   MpiTransport& transport_;

@@ -47,7 +47,7 @@ inline constexpr std::size_t streams_in_turn = 4;
 inline constexpr std::size_t ranks_per_message = 1000;
 
 // Events one turn of the engine takes from each port, so that a storm on one starves no other.
-inline constexpr std::size_t events_per_turn = 64;
+inline constexpr std::size_t events_per_turn = 16;
 
 // Segments' bytes on their way to one peer; what exceeds them waits in that peer's own queue.
 inline constexpr std::size_t payload_bytes_in_flight = 8 * block_bytes;
