@@ -19,6 +19,8 @@ target_compile_features(copper_options INTERFACE cxx_std_20)
 target_compile_options(copper_options INTERFACE -Wall -Wextra -Wpedantic -Wconversion -Wshadow)
 # g++ 12 takes the untaken alternatives of a moved std::variant for uninitialized.
 target_compile_options(copper_options INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
+# Where several sources are compiled at once, it takes them for a header.
+target_compile_options(copper_options INTERFACE $<$<AND:$<CXX_COMPILER_ID:GNU>,$<BOOL:${CMAKE_UNITY_BUILD}>>:-Wno-subobject-linkage>)
 target_include_directories(copper_options INTERFACE ${PROJECT_SOURCE_DIR})
 if(COPPER_SANITIZE)
   target_compile_options(copper_options INTERFACE -fsanitize=${COPPER_SANITIZE} -fno-sanitize-recover=all

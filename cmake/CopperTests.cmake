@@ -40,6 +40,7 @@ function(copper_unit_test)
     set(T_TIMEOUT 60)
   endif()
   copper_test_program(${T_NAME} ${T_SOURCES})
+  set_target_properties(${T_NAME} PROPERTIES UNITY_BUILD OFF)  # each file's names are its own
   target_link_libraries(${T_NAME} PRIVATE copper_options ${T_LIBRARIES} copper_catch_main)
   add_test(NAME ${T_NAME} COMMAND ${T_NAME})
   copper_set_test(${T_NAME} ${T_TIMEOUT} unit ${T_LABELS})

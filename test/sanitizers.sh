@@ -18,7 +18,7 @@ status=0
 # build PRESET TARGET...: in the preset's directory. Most of the time goes into making code, so that none is spent on making it good.
 build() {
   cmake --preset "$1" -DCMAKE_CXX_COMPILER="$compiler" -DCMAKE_CXX_COMPILER_LAUNCHER=ccache \
-    -DCMAKE_CXX_FLAGS_RELWITHDEBINFO='-O0 -g1 -DNDEBUG'
+    -DCMAKE_CXX_FLAGS_RELWITHDEBINFO='-O0 -g1 -DNDEBUG' -DCMAKE_UNITY_BUILD=ON
   cmake --build "build/$1" --target "${@:2}"
 }
 # run PRESET TESTS: those whose names match

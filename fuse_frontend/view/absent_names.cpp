@@ -10,7 +10,7 @@
 namespace copper {
 namespace {
 
-constexpr std::uint32_t step = 4096;  // records committed at a time
+constexpr std::uint32_t names_step = 4096;  // records committed at a time
 
 std::uint32_t committed(const Segment& segment) {
   const auto records = segment.header().absent_bytes_committed.load() / sizeof(segment::AbsentRecord);
@@ -31,7 +31,7 @@ Instant until_of(const segment::AbsentRecord& record) { return Instant{Duration{
 }  // namespace
 
 AbsentNames::AbsentNames(Segment& segment) : segment_(segment) {
-  if (committed(segment) == 0 && !commit(segment, step)) {
+  if (committed(segment) == 0 && !commit(segment, names_step)) {
     throw Refusal("shared memory is full: no room for absent names");
   }
   for (std::uint32_t number = 0; number < committed(segment); ++number) {
@@ -71,7 +71,7 @@ std::optional<AbsentNames::Name> AbsentNames::told(Nodeid directory, std::uint64
 std::uint32_t AbsentNames::next() {
   auto& position = segment_.header().absent_next;
   auto number = static_cast<std::uint32_t>(position.load(std::memory_order_relaxed));
-  if (number >= committed(segment_) && !commit(segment_, committed(segment_) + step)) number = 0;
+  if (number >= committed(segment_) && !commit(segment_, committed(segment_) + names_step)) number = 0;
   position.store(number + 1, std::memory_order_relaxed);
   return number;
 }

@@ -13,8 +13,8 @@
 namespace copper {
 namespace {
 
-constexpr std::uint32_t root_index = 0;  // which, as a link, also says "none": the root is nobody's child
-constexpr std::uint32_t step = 4096;     // records committed at a time
+constexpr std::uint32_t root_index = 0;      // which, as a link, also says "none": the root is nobody's child
+constexpr std::uint32_t inodes_step = 4096;  // records committed at a time
 
 std::uint32_t index_of(Nodeid id) { return static_cast<std::uint32_t>(id - 1); }
 Nodeid id_of(std::uint32_t index) { return Nodeid{index} + 1; }
@@ -47,7 +47,7 @@ bool Inodes::Equal::operator()(std::uint32_t a, std::uint32_t b) const { return 
 
 Inodes::Inodes(Segment& segment) : segment_(segment), names_(16, Hash{this}, Equal{this}) {
   const auto committed = segment.header().inode_bytes_committed.load() / sizeof(segment::InodeRecord);
-  if (committed == 0 && !segment.commit_inodes(step * sizeof(segment::InodeRecord))) {
+  if (committed == 0 && !segment.commit_inodes(inodes_step * sizeof(segment::InodeRecord))) {
     throw Refusal("shared memory is full: no room for the table of inodes");
   }
   auto& root = record(root_index);
@@ -55,7 +55,8 @@ Inodes::Inodes(Segment& segment) : segment_(segment), names_(16, Hash{this}, Equ
   root.parent = root_nodeid;
   if (root.generation == 0) root.generation = segment.header().inode_generation.fetch_add(1) + 1;
   root.state.store(static_cast<std::uint32_t>(segment::InodeState::live), std::memory_order_release);
-  const auto records = std::min<std::size_t>(std::max<std::size_t>(committed, step), segment::inodes_max);
+  const auto records =
+      std::min<std::size_t>(std::max<std::size_t>(committed, inodes_step), segment::inodes_max);
   links_.resize(records);
   for (std::uint32_t index = static_cast<std::uint32_t>(records); index-- > root_index + 1;) {
     if (!live(id_of(index)) || !live(record(index).parent)) {
@@ -220,7 +221,7 @@ std::vector<Nodeid> Inodes::directories() const {
 std::optional<std::uint32_t> Inodes::allocate() {
   if (free_.empty()) {
     const auto had = static_cast<std::uint32_t>(links_.size());
-    const auto wanted = std::min(had + step, segment::inodes_max);
+    const auto wanted = std::min(had + inodes_step, segment::inodes_max);
     if (wanted == had || !segment_.commit_inodes(wanted * sizeof(segment::InodeRecord))) return std::nullopt;
     links_.resize(wanted);
     for (auto index = wanted; index-- > had;) free_.push_back(index);

@@ -17,7 +17,7 @@ namespace copper {
 namespace {
 
 constexpr std::size_t book_bytes_max = std::size_t{64} << 20;
-constexpr std::size_t named = 20;  // of the hosts without such a device
+constexpr std::size_t hosts_named = 20;  // of the hosts without such a device
 constexpr std::string_view no_endpoint = "-";
 
 std::string read_book(const std::filesystem::path& file) {
@@ -93,10 +93,10 @@ void write_address_books(const AddressOptions& options, const MpiJob& job,
     if (seen.line.ends_with(fmt::format(" {}\n", no_endpoint))) without.push_back(job.hosts()[rank]);
   }
   if (!without.empty()) {
-    const auto text = fmt::format("{} of {} hosts show no network of type {}: {}{}", without.size(),
-                                  texts.size(), options.net_type,
-                                  fmt::join(std::span(without).first(std::min(without.size(), named)), ", "),
-                                  without.size() > named ? ", ..." : "");
+    const auto text = fmt::format(
+        "{} of {} hosts show no network of type {}: {}{}", without.size(), texts.size(), options.net_type,
+        fmt::join(std::span(without).first(std::min(without.size(), hosts_named)), ", "),
+        without.size() > hosts_named ? ", ..." : "");
     log.warn("{}", text);
     fmt::print("copper: note: {}\n", text);  // launch shows it
     std::fflush(stdout);

@@ -13,7 +13,7 @@
 namespace copper {
 namespace {
 
-constexpr std::size_t named = 20;  // of the hosts that are missing
+constexpr std::size_t missing_named = 20;  // of the hosts that are missing
 
 std::string short_name(const std::string& host) { return host.substr(0, host.find('.')); }
 
@@ -64,7 +64,7 @@ std::vector<FacilityBook::Entry> FacilityBook::of(const std::vector<std::string>
       missing.push_back(host);
   }
   if (missing.empty()) return entries;
-  const auto shown = std::span(missing).first(std::min(missing.size(), named));
+  const auto shown = std::span(missing).first(std::min(missing.size(), missing_named));
   throw Refusal(fmt::format("{} does not name {} of this job's hosts: {}{}", name_, missing.size(),
                             fmt::join(shown, ", "), shown.size() < missing.size() ? ", ..." : ""));
 }

@@ -5,7 +5,7 @@
 namespace copper {
 namespace {
 
-constexpr std::array<std::string_view, damage_kinds> texts{
+constexpr std::array<std::string_view, damage_kinds> damage_texts{
     "a message that cannot be read",
     "a message on the way of another tree than its key's",
     "a segment of another length than announced",
@@ -19,7 +19,7 @@ void DamageReport::operator()(Damage damage, Rank from) {
   const auto kind = static_cast<std::size_t>(damage);
   if (said_[kind] || !say_) return;
   said_[kind] = true;
-  say_(std::string(texts[kind]) + " came from rank " + std::to_string(number(from)) +
+  say_(std::string(damage_texts[kind]) + " came from rank " + std::to_string(number(from)) +
        "; further ones are counted only");
 }
 

@@ -5,18 +5,18 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
+#include "wrappers/tables.h"
+
 namespace copper {
 namespace {
 
 using simulation::Figures;
 
-double seconds(Duration d) { return std::chrono::duration<double>(d).count(); }
-
 std::string time_text(Duration d) {
   const auto s = seconds(d);
   return s < 1 ? fmt::format("{:.0f} ms", 1e3 * s) : fmt::format("{:.{}f} s", s, s < 100 ? 1 : 0);
 }
-std::string bytes_text(std::uint64_t bytes) {
+std::string decimal_bytes_text(std::uint64_t bytes) {
   auto value = static_cast<double>(bytes);
   const char* unit = "B";
   for (const auto* next : {"kB", "MB", "GB", "TB", "PB"}) {
@@ -26,14 +26,8 @@ std::string bytes_text(std::uint64_t bytes) {
   }
   return fmt::format("{:.3g} {}", value, unit);
 }
-std::string count_text(std::uint64_t count) {
-  auto text = std::to_string(count);
-  for (auto at = static_cast<int>(text.size()) - 3; at > 0; at -= 3)
-    text.insert(static_cast<std::size_t>(at), 1, ',');
-  return text;
-}
 
-std::string line(const std::array<std::string, 14>& cells) {
+std::string row_text(const std::array<std::string, 14>& cells) {
   static constexpr std::array widths{6, 8, 8, 8, 8, 8, 8, 22, 13, 10, 8, 8, 11, 5};
   std::string text;
   for (std::size_t i = 0; i < cells.size(); ++i)
@@ -55,7 +49,7 @@ std::string dead_ranks_text(const Comparison& comparison) {
   for (const auto& row : comparison.rows) {
     const auto& figures = *row.dead_ranks;
     text += fmt::format("{:>6} {:>12} {:>22} {:>24}\n", row.nodes, time_text(figures.finish),
-                        count_text(figures.storage_operations), count_text(figures.busiest_second));
+                        grouped(figures.storage_operations), grouped(figures.busiest_second));
   }
   return text;
 }
@@ -75,18 +69,18 @@ std::string comparison_text(const Comparison& comparison) {
       comparison.trace, comparison.processes, time_text(comparison.thinking), comparison.network,
       comparison.storage, comparison.service);
   if (of_dead_ranks(comparison)) return text + dead_ranks_text(comparison);
-  text += line({"", "", "peer", "peer", "", "lower", "", "operations of storage:", "", "", "from", "over",
-                "busiest", "its"});
-  text += line({"nodes", "direct", "first", "second", "copper", "bound", "two-tree", "direct", "peer",
-                "copper", "storage", "network", "rank's msgs", "CPU"});
+  text += row_text({"", "", "peer", "peer", "", "lower", "", "operations of storage:", "", "", "from", "over",
+                    "busiest", "its"});
+  text += row_text({"nodes", "direct", "first", "second", "copper", "bound", "two-tree", "direct", "peer",
+                    "copper", "storage", "network", "rank's msgs", "CPU"});
   for (const auto& row : comparison.rows)
-    text += line({std::to_string(row.nodes), time_text(row.direct.finish), time_text(row.peer_first.finish),
-                  time_text(row.peer_second.finish), time_text(row.copper.finish), time_text(row.lower_bound),
-                  time_text(row.two_tree), count_text(row.direct.storage_operations),
-                  count_text(row.peer_first.storage_operations), count_text(row.copper.storage_operations),
-                  bytes_text(row.copper.storage_bytes), bytes_text(row.copper.network_bytes),
-                  count_text(row.copper.busiest_messages),
-                  fmt::format("{:.0f} %", 100 * row.copper.busiest_share)});
+    text += row_text({std::to_string(row.nodes), time_text(row.direct.finish),
+                      time_text(row.peer_first.finish), time_text(row.peer_second.finish),
+                      time_text(row.copper.finish), time_text(row.lower_bound), time_text(row.two_tree),
+                      grouped(row.direct.storage_operations), grouped(row.peer_first.storage_operations),
+                      grouped(row.copper.storage_operations), decimal_bytes_text(row.copper.storage_bytes),
+                      decimal_bytes_text(row.copper.network_bytes), grouped(row.copper.busiest_messages),
+                      fmt::format("{:.0f} %", 100 * row.copper.busiest_share)});
   return text;
 }
 

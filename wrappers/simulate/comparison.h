@@ -1,6 +1,7 @@
 // What was simulated, by number of nodes, as text, JSON and SVG. Pure: values in, text out.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -30,6 +31,8 @@ struct Comparison {
   Duration thinking{};              // of one process
   std::vector<ComparisonRow> rows;  // by nodes, ascending
 };
+
+inline double seconds(Duration d) { return std::chrono::duration<double>(d).count(); }
 
 std::string comparison_text(const Comparison& comparison);
 std::string comparison_json(const Comparison& comparison);

@@ -41,8 +41,6 @@ const std::array<Curve, 6>& curves() {
   return all;
 }
 
-double seconds(Duration d) { return std::chrono::duration<double>(d).count(); }
-
 Axis node_axis(const Comparison& comparison) {
   const auto first = std::log10(comparison.rows.front().nodes);
   const auto last = std::log10(comparison.rows.back().nodes);
