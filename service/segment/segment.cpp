@@ -259,6 +259,7 @@ Segment Segment::attach(const std::filesystem::path& stem, std::chrono::millisec
                                   found.header().parent_pid.load()));
       }
       if (!unlinked(found.file_.get())) {
+        found.mapping_.only_to_read(found.arena());
         found.open_bells();
         return found;
       }
@@ -326,7 +327,10 @@ bool Segment::commit_absent_names(std::size_t bytes) {
 }
 
 bool Segment::commit_arena(std::size_t bytes) {
-  return commit(plan_.arena, header().arena_bytes_committed, bytes);
+  const std::size_t had = header().arena_bytes_committed.load(std::memory_order_relaxed);
+  if (!commit(plan_.arena, header().arena_bytes_committed, bytes)) return false;
+  if (bytes > had) mapping_.about_to_write(arena().subspan(had, bytes - had));
+  return true;
 }
 
 void Segment::ring_service() const {

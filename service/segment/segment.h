@@ -59,7 +59,7 @@ class Segment {
   SharedIndex index() const;
   std::span<segment::InodeRecord> inodes() const;  // all of the range; only the committed may be touched
   std::span<segment::AbsentRecord> absent_names() const;  // likewise
-  std::span<std::byte> arena() const;                     // likewise
+  std::span<std::byte> arena() const;                     // likewise; where attached, only to read
 
   // Backs the first `bytes` of a growing region with memory (fallocate), in steps; false where shared memory
   // is full.

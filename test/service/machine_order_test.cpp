@@ -39,8 +39,8 @@ TEST_CASE("names of a Cray stand by cabinet, chassis, slot, board, node") {
 }
 
 TEST_CASE("natural_less is a strict weak order in which only equal names are equal") {
-  const Hosts names{"",   "0",    "00",  "1",   "01", "a",    "a0",  "a00",
-                    "a1", "a01b", "a1b", "a10", "A1", "a1b2", "a-1", "9a"};
+  const Hosts names{"",     "0",   "00",  "1",  "01",   "a",   "a0", "a00",    "a1",
+                    "a01b", "a1b", "a10", "A1", "a1b2", "a-1", "9a", "x01c02", "x1c002"};
   for (const auto& a : names) {
     for (const auto& b : names) {
       REQUIRE(natural_less(a, b) + natural_less(b, a) == (a == b ? 0 : 1));

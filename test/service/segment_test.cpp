@@ -76,7 +76,7 @@ TEST_CASE("a segment is made complete, private and sparse, and is attached to") 
 
   const auto attached = Segment::attach(scratch / "node0", milliseconds(0));
   CHECK(attached.arena().size() == std::size_t{1} << 20);
-  CHECK(attached.slots().size() == segment::request_slots);
+  CHECK(::readlink("/proc/self", reinterpret_cast<char*>(attached.arena().data()), 8) == -1);  // only to read
   CHECK(attached.inodes().size() == segment::inodes_max);
   segment.lane(1).posts.tail = 7;
   CHECK(attached.lane(1).posts.tail == 7);
