@@ -147,9 +147,10 @@ class Rig {
                                                  std::min<std::uint64_t>(offset, last));
   }
 
-  // Written without what is tested.
+  // In what is committed; written without what is tested.
   bool is_anywhere(const Key& key, const Bytes& bytes) const {
-    const auto arena = segment_.arena();
+    const auto arena = segment_.arena().first(
+        std::min<std::uint64_t>(segment_.header().arena_bytes_committed, fuzz_arena_bytes));
     const auto& path = key.path.str();
     const auto data = segment::data_offset(path.size());
     for (std::size_t at = 0; at + data + bytes.size() <= arena.size(); at += segment::block_alignment) {

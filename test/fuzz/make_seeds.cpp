@@ -286,6 +286,13 @@ void indices(const Corpus& corpus) {
     seed += byte(what + 8 * which);
     for (const auto value : bytes) seed += byte(value);
   };
+  // These fields of a slot of the key's bucket, under its hash; then a look. 16 steps make a step 128 more,
+  // and there are 3 keys.
+  const auto slot = [&step](Seed& seed, int which, int fields, std::initializer_list<std::uint64_t> values) {
+    step(seed, 128 + 2, 2 + which, {128, fields});
+    for (const auto value : values) seed += value;
+    step(seed, 5, which, {65});
+  };
   auto seed = begin();
   for (const int which : {0, 1}) {
     step(seed, 0, which, {which, 200});
@@ -304,18 +311,22 @@ void indices(const Corpus& corpus) {
   for (const int which : {0, 1}) step(seed, 5, which, {65});
   corpus.add("index", "another_keys_block", seed);
   seed = begin();
-  step(seed, 130, 0, {128, 7});
-  for (const auto value : {std::uint64_t{2}, std::uint64_t{192}, std::uint64_t{1000}}) seed += value;
-  step(seed, 5, 0, {65});
-  step(seed, 130, 1, {129, 7});
-  for (const auto value : {std::uint64_t{2}, std::uint64_t{192}, std::uint64_t{1000}}) seed += value;
-  step(seed, 5, 1, {65});
-  for (const auto at : {std::uint64_t{64}, ~std::uint64_t{63}, std::uint64_t{1} << 18}) {
-    step(seed, 130, 1, {129, 2});
-    seed += at;
-    step(seed, 5, 1, {65});
-  }
+  slot(seed, 0, 7, {2, 192, 1000});
+  slot(seed, 1, 7, {2, 192, 1000});
+  for (const auto at : {std::uint64_t{64}, ~std::uint64_t{63}, std::uint64_t{1} << 18})
+    slot(seed, 1, 2, {at});
   corpus.add("index", "slots_written", seed);
+  seed = begin();  // the arena ends before the second block, then in it; then it never ends
+  step(seed, 4, 0, {});
+  seed += std::uint64_t{192};
+  slot(seed, 1, 7, {2, 192, 1000});
+  step(seed, 4, 0, {});
+  seed += std::uint64_t{384};
+  step(seed, 5, 1, {65});
+  step(seed, 4, 0, {});
+  seed += std::uint64_t{1} << 63;
+  for (const int bit : {40, 50, 62}) slot(seed, 1, 2, {std::uint64_t{1} << bit});
+  corpus.add("index", "beyond_the_arena", seed);
   seed = begin();
   for (const int which : {0, 1}) step(seed, 0, which, {which, 200});
   step(seed, 3, 0, {8, 0, 0, 0, 7});
