@@ -39,7 +39,7 @@ run_mounted() {
   ASAN_OPTIONS=detect_leaks=0:$common \
     TSAN_OPTIONS=$TSAN_OPTIONS:halt_on_error=0:die_after_fork=0:suppressions=$said/tsan.supp:$common run "$@" 1
   for file in "$said"/said.*; do
-    [[ ! -s $file ]] || { cat -- "$file" && status=1; }
+    [[ ! -s $file ]] || { head -n 200 -- "$file" && status=1; }
   done
   rm -rf -- "$said"
 }
