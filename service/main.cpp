@@ -41,8 +41,6 @@ constexpr auto leaving_patience = 2s;
 constexpr auto parting_patience = 3s;
 using Log = std::shared_ptr<spdlog::logger>;
 
-constexpr int polls_per_wake = 4;  // some MPIs need several to report one message
-
 std::atomic<bool> told_to_leave{false};
 static_assert(std::atomic<bool>::is_always_lock_free);
 

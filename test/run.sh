@@ -7,7 +7,7 @@ cd "$root"
 wrappers/install_packages.sh build test
 wrappers/install_packages.sh fuzz || echo "Without clang 19: g++ makes the sanitized build, and nothing is searched." >&2
 
-# With MPICH sources are compiled several at once, in a third of the time; with Open MPI the product's one by one, as a user does.
+# With MPICH sources are compiled several at once, in half the time; with Open MPI the product's one by one, as a user does.
 export CCACHE_NOHASHDIR=1
 configure() {
   cmake -S . -B "build/test-$1" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_CXX_FLAGS_RELWITHDEBINFO='-O2 -g1 -DNDEBUG' \

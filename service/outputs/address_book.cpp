@@ -2,13 +2,11 @@
 #include "service/outputs/address_book.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <fstream>
 #include <iterator>
-#include <span>
 
 #include "service/outputs/discovery.h"
 #include "service/refusal.h"
@@ -17,7 +15,6 @@ namespace copper {
 namespace {
 
 constexpr std::size_t book_bytes_max = std::size_t{64} << 20;
-constexpr std::size_t hosts_named = 20;  // of the hosts without such a device
 constexpr std::string_view no_endpoint = "-";
 
 std::string read_book(const std::filesystem::path& file) {
@@ -93,10 +90,8 @@ void write_address_books(const AddressOptions& options, const MpiJob& job,
     if (seen.line.ends_with(fmt::format(" {}\n", no_endpoint))) without.push_back(job.hosts()[rank]);
   }
   if (!without.empty()) {
-    const auto text = fmt::format(
-        "{} of {} hosts show no network of type {}: {}{}", without.size(), texts.size(), options.net_type,
-        fmt::join(std::span(without).first(std::min(without.size(), hosts_named)), ", "),
-        without.size() > hosts_named ? ", ..." : "");
+    const auto text = fmt::format("{} of {} hosts show no network of type {}: {}", without.size(),
+                                  texts.size(), options.net_type, hosts_text(without));
     log.warn("{}", text);
     fmt::print("copper: note: {}\n", text);  // launch shows it
     std::fflush(stdout);

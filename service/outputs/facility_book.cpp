@@ -13,11 +13,14 @@
 namespace copper {
 namespace {
 
-constexpr std::size_t missing_named = 20;  // of the hosts that are missing
-
 std::string short_name(const std::string& host) { return host.substr(0, host.find('.')); }
 
 }  // namespace
+
+std::string hosts_text(const std::vector<std::string>& hosts) {
+  const auto shown = std::span(hosts).first(std::min<std::size_t>(hosts.size(), 20));
+  return fmt::format("{}{}", fmt::join(shown, ", "), shown.size() < hosts.size() ? ", ..." : "");
+}
 
 FacilityBook::FacilityBook(std::string_view text, const std::string& name) : name_(name) {
   std::istringstream lines{std::string(text)};
@@ -64,9 +67,8 @@ std::vector<FacilityBook::Entry> FacilityBook::of(const std::vector<std::string>
       missing.push_back(host);
   }
   if (missing.empty()) return entries;
-  const auto shown = std::span(missing).first(std::min(missing.size(), missing_named));
-  throw Refusal(fmt::format("{} does not name {} of this job's hosts: {}{}", name_, missing.size(),
-                            fmt::join(shown, ", "), shown.size() < missing.size() ? ", ..." : ""));
+  throw Refusal(
+      fmt::format("{} does not name {} of this job's hosts: {}", name_, missing.size(), hosts_text(missing)));
 }
 
 }  // namespace copper

@@ -9,6 +9,9 @@
 
 namespace copper {
 
+// The first 20, by commas, and "..." where there are more: for a line that names hosts.
+std::string hosts_text(const std::vector<std::string>& hosts);
+
 class FacilityBook {
  public:
   struct Entry {
