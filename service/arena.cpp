@@ -22,6 +22,7 @@ using segment::align_up;
 using segment::block_alignment;
 using segment::BlockHeader;
 using segment::BlockState;
+using segment::page_bytes;
 
 constexpr std::uint64_t span_min = segment::data_offset(0);
 constexpr std::uint32_t every_lease = UINT32_MAX;  // ends with its worker alone
@@ -340,8 +341,6 @@ class Arena::Impl : public std::enable_shared_from_this<Arena::Impl> {
     }
     note_free(begin, span);
   }
-
-  static constexpr std::uint64_t page_bytes = 4096;
 
   Segment* segment_;
   std::span<std::byte> region_;

@@ -12,7 +12,7 @@
 
 namespace copper {
 
-Idle::Idle(Segment& segment) : segment_(segment) {
+Idle::Idle(Segment& segment, bool alone) : segment_(segment), alone_(alone) {
   ::prctl(PR_SET_TIMERSLACK, 1000UL);  // 1 us: sleeps of 10 us mean it
 }
 
@@ -24,7 +24,8 @@ void Idle::wait(Instant now, bool bulk_outstanding, Instant deadline) {
     ::sched_yield();
     return;
   }
-  segment_.wait_service(seen_, std::clamp(deadline - now, Duration::zero(), sleep));
+  segment_.wait_service(seen_, std::clamp(deadline - now, Duration::zero(),
+                                          alone_ ? std::max(sleep, idle_policy::longest_sleep) : sleep));
 }
 
 Instant monotonic_now() {

@@ -1,7 +1,7 @@
 // How the rank waits. MPI offers nothing to sleep on, and blocking in it burns a core: so spin for a moment
 // after activity, yield while payloads are under way, then sleep on the segment's doorbell with a growing
 // timeout. A local request, or a storage reader that is done, ends the sleep at once; only a message from
-// another rank waits for it.
+// another rank waits for it, and where there is none nobody.
 #pragma once
 
 #include "service/segment/segment.h"
@@ -11,7 +11,7 @@ namespace copper {
 
 class Idle {
  public:
-  explicit Idle(Segment& segment);
+  Idle(Segment& segment, bool alone);  // alone: there is no other rank
 
   // Before the turn: what the doorbell says. After a turn that did something: active(). After one that did
   // nothing: wait(), never longer than until `deadline`.
@@ -21,6 +21,7 @@ class Idle {
 
  private:
   Segment& segment_;
+  const bool alone_;
   std::uint32_t seen_ = 0;
   Instant last_active_{};
 };

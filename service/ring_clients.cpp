@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "service/idle.h"
+#include "service/storage/storage.h"
 
 namespace copper {
 namespace {
@@ -48,6 +49,7 @@ RingClients::RingClients(Segment& segment, Arena& arena, Memory& room, Counters&
 
 std::optional<Event> RingClients::event() {
   if (auto gone = worker_gone()) return gone;
+  move_in();
   if (!clears_.empty() && !mounted()) {
     const auto number = clears_.front().second;
     clears_.pop_front();
@@ -75,6 +77,7 @@ std::optional<Event> RingClients::worker_gone() {
   if (generation == worker_generation_) return std::nullopt;
   const auto gone = std::exchange(worker_generation_, generation);
   waiting_.clear();
+  roomless_.clear();
   for (auto& lane : lanes_) lane.backlog.clear();
   arena_.end_leases(generation);
   for (const auto& clear : clears_) tell_of_clear(clear);
@@ -152,13 +155,40 @@ void RingClients::reply(const Reply& reply, Instant) {
   if (!reply.outcome.value.ok()) {
     record.error = number(reply.outcome.value.error());
   } else if (!reply.unchanged && !lease(*reply.outcome.value, record)) {
-    record.error = ENOBUFS;
+    if (!waited_in_vain_) {
+      roomless_.push_back({*waiting, record, *reply.outcome.value, monotonic_now() + room_patience});
+      return;
+    }
+    no_room(record);
   }
-  complete(waiting->lane, record);
-  if (!waiting->kind) return;
-  const auto us = (monotonic_now() - waiting->taken) / std::chrono::microseconds{1};
+  finish(*waiting, record);
+}
+
+// In the order in which they came, as far as there is room now.
+void RingClients::move_in() {
+  while (!roomless_.empty()) {
+    auto& [waiting, record, bytes, until] = roomless_.front();
+    if (!lease(bytes, record)) {
+      if (monotonic_now() < until) return;
+      waited_in_vain_ = true;
+      no_room(record);
+    }
+    finish(waiting, record);
+    roomless_.pop_front();
+  }
+}
+
+void RingClients::finish(const Waiting& waiting, const CompletionRecord& record) {
+  complete(waiting.lane, record);
+  if (!waiting.kind) return;
+  const auto us = (monotonic_now() - waiting.taken) / std::chrono::microseconds{1};
   const bool failed = record.error != 0 && !remembered(Errno{record.error});
-  latencies_[index(*waiting->kind)].add(static_cast<std::uint64_t>(us), record.bytes, failed);
+  latencies_[index(*waiting.kind)].add(static_cast<std::uint64_t>(us), record.bytes, failed);
+}
+
+void RingClients::no_room(CompletionRecord& record) {
+  counters_.add(Counter::no_room);
+  record.error = ENOBUFS;
 }
 
 void RingClients::reply_control(Client client, const std::string& text) {
@@ -167,7 +197,7 @@ void RingClients::reply_control(Client client, const std::string& text) {
   CompletionRecord record{};
   record.kind = CompletionKind::outcome;
   record.client = static_cast<std::uint64_t>(client);
-  if (!lease(Bytes::copy_of(text), record)) record.error = ENOBUFS;
+  if (!lease(Bytes::copy_of(text), record)) no_room(record);
   complete(waiting->lane, record);
 }
 
@@ -176,7 +206,7 @@ void RingClients::notice(const Key& key) {
   record.kind = CompletionKind::notice;
   record.key_kind = static_cast<std::uint8_t>(key.kind);
   // Without room for the path the notice says the widest thing, the root: everything is looked at again.
-  if (!lease(Bytes::copy_of(key.path.str()), record)) record.error = ENOBUFS;
+  if (!lease(Bytes::copy_of(key.path.str()), record)) no_room(record);
   complete(0, record);
 }
 
@@ -190,7 +220,7 @@ void RingClients::tell_of_clear(const std::pair<Path, std::uint64_t>& clear) {
   record.kind = CompletionKind::clear;
   record.client = clear.second;
   // Without room for the path: all of it, as a notice does.
-  if (!lease(Bytes::copy_of(clear.first.str()), record)) record.error = ENOBUFS;
+  if (!lease(Bytes::copy_of(clear.first.str()), record)) no_room(record);
   complete(0, record);
 }
 
@@ -208,18 +238,16 @@ std::optional<RingClients::Waiting> RingClients::settle(Client client) {
   return waiting;
 }
 
-// Bytes that came while the arena was full lie on the heap: they move into it now, or the reader reads
-// directly.
+// Bytes that came while the arena was full lie on the heap: they move into it as soon as there is room, which
+// the reader waits for, bounded; then he reads directly.
 bool RingClients::lease(const Bytes& bytes, CompletionRecord& record) {
   if (bytes.size() == 0) return true;
   auto held = bytes;
   auto block = arena_.block_of(held);
   if (!block) {
     auto buffer = room_.allocate(Key{}, bytes.size());
-    if (!buffer) {
-      counters_.add(Counter::no_room);
-      return false;
-    }
+    if (!buffer) return false;
+    waited_in_vain_ = false;
     std::memcpy(buffer->data(), bytes.data(), bytes.size());
     held = room_.seal(std::move(*buffer), tag_of(bytes.span()));
     block = arena_.block_of(held);

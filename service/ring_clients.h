@@ -2,7 +2,8 @@
 // reads: records are copied out and checked, and what does not hold is counted as damaged and dropped.
 //
 // Each outcome that goes out with bytes leases their block to the worker's generation; the lease ends with
-// the worker's release, or with the worker.
+// the worker's release, or with the worker. Bytes that are not in the arena wait for room in it, for
+// room_patience at most: then the answer is ENOBUFS, at once where the one before has waited in vain.
 #pragma once
 
 #include <array>
@@ -56,6 +57,9 @@ class RingClients final : public Clients {
     Instant taken{};
   };
   std::optional<Waiting> settle(Client client);  // once
+  void move_in();
+  void finish(const Waiting& waiting, const segment::CompletionRecord& record);
+  void no_room(segment::CompletionRecord& record);
   bool lease(const Bytes& bytes, segment::CompletionRecord& record);
   void complete(std::uint32_t lane, const segment::CompletionRecord& record);
   void flush(std::uint32_t lane);
@@ -69,6 +73,14 @@ class RingClients final : public Clients {
   std::uint32_t next_lane_ = 0;
   std::uint32_t worker_generation_;
   std::unordered_map<std::uint64_t, Waiting> waiting_;  // by client
+  struct Roomless {                                     // an answer whose bytes the arena has no room for yet
+    Waiting waiting;
+    segment::CompletionRecord record;
+    Bytes bytes;
+    Instant until{};
+  };
+  std::deque<Roomless> roomless_;
+  bool waited_in_vain_ = false;  // the last of them: the next one does not wait
   std::array<Latencies, kind_count> latencies_{};
   std::deque<std::pair<Path, std::uint64_t>> clears_;  // that the front end has not acknowledged
 };

@@ -16,7 +16,11 @@ namespace copper {
 class Turns {
  public:
   Turns(Engine& engine, MpiTransport& transport, Segment& segment, Outputs& outputs)
-      : engine_(engine), transport_(transport), segment_(segment), outputs_(outputs), idle_(segment) {}
+      : engine_(engine),
+        transport_(transport),
+        segment_(segment),
+        outputs_(outputs),
+        idle_(segment, engine.node().topology().ranks() == 1) {}
 
   // Some turns; when the last of them began.
   Instant take() {

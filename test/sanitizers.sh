@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Builds with sanitizers what is most worth it, and runs it: sanitizers.sh [fuzz] [tsan] (both, where none is named). `fuzz` has
 # address and undefined-behaviour sanitizers: each fuzz target for some seconds, unit tests of what is parsed or shared, seeds of the
-# simulator, front end and service under a part of the mount tests. `tsan`: unit tests of what has threads, and front end and service
-# again; what MPI's libraries do among themselves is none of ours (tsan.supp). By clang 19, which makes sanitized code in half of g++
-# 12's time; without it by g++, and corpora are only replayed. Exit status: 0 if all passed.
+# simulator, front end and service under a part of the mount tests. `tsan`: unit tests of what has threads, seeds, and front end and
+# service again; what MPI's libraries do among themselves is none of ours (tsan.supp). By clang 19, which makes sanitized code in
+# half of g++ 12's time; without it by g++, and corpora are only replayed. Exit status: 0 if all passed.
 set -eu
 root=$(dirname -- "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")")
 cd "$root"
@@ -67,9 +67,10 @@ for which in "$@"; do
       run_mounted $preset '^mount\.(permissions|freshness)$'
       ;;
     tsan)
-      build tsan threads_test copper_fuse copper_service
+      build tsan threads_test copper_fuse copper_service copper_simulation
       programs tsan copper copper_storage_model
       run tsan '^threads_test$'
+      build/tsan/test-bin/copper_simulation mixed --seed 1 --seeds 2 || status=1
       run_mounted tsan '^mount\.freshness$'
       ;;
     *)

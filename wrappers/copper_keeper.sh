@@ -101,9 +101,20 @@ watch() { # pid
   done 2>/dev/null
 }
 
-# Until launch is over it decides what an end means; and a run that is being ended stays so.
+# Until launch is over it decides what an end means. Where it has been told that all are ready, it soon is.
+launch_is_over() {
+  local tries
+  for ((tries = 0; tries < 10; ++tries)); do
+    [[ -p $events ]] || return 0
+    grep -q '^copper: ready' "$output" || return 1
+    rest 1
+  done
+  return 1
+}
+
+# A run that is being ended stays so.
 is_wanted() {
-  [[ -f $run_dir/run && ! -p $events && ! -e $run_dir/stopping && ! -e $job_dir/stopping ]]
+  launch_is_over && [[ -f $run_dir/run && ! -e $run_dir/stopping && ! -e $job_dir/stopping ]]
 }
 
 restarts=0 tries_max=6 tries=0 long_enough=600 # seconds: then it is a new story

@@ -13,9 +13,8 @@ namespace copper {
 namespace {
 
 void touch(const iovec& piece) {
-  constexpr std::size_t page_bytes = 4096;
   const auto* bytes = static_cast<const volatile char*>(piece.iov_base);
-  for (std::size_t at = 0; at < piece.iov_len; at += page_bytes) static_cast<void>(bytes[at]);
+  for (std::size_t at = 0; at < piece.iov_len; at += segment::page_bytes) static_cast<void>(bytes[at]);
   if (piece.iov_len > 0) static_cast<void>(bytes[piece.iov_len - 1]);
 }
 

@@ -11,8 +11,6 @@
 namespace copper {
 namespace {
 
-constexpr std::size_t page_bytes = 4096;
-
 void set(segment::RequestSlot& slot, segment::SlotState state) {
   slot.state.store(static_cast<std::uint32_t>(state), std::memory_order_release);
 }
@@ -47,7 +45,8 @@ std::optional<std::size_t> Slots::take() {
   const auto slot = free_.back();
   free_.pop_back();
   auto& place = share_[slot];
-  for (std::size_t at = 0; at < place.request.size(); at += page_bytes) place.request[at] = std::byte{0};
+  for (std::size_t at = 0; at < place.request.size(); at += segment::page_bytes)
+    place.request[at] = std::byte{0};
   place.request.back() = std::byte{0};
   std::memset(place.request.data(), 0, sizeof(fuse_in_header));
   place.deaths.store(0, std::memory_order_relaxed);

@@ -23,7 +23,7 @@
 namespace copper::segment {
 
 inline constexpr std::uint64_t magic = 0x31'52'45'50'50'4f'43'2eULL;  // ".COPPER1"
-inline constexpr std::uint32_t layout_version = 6;
+inline constexpr std::uint32_t layout_version = 7;
 
 inline constexpr std::uint32_t lanes_max = 8;         // front-end threads, one ring pair each
 inline constexpr std::uint32_t posts_per_lane = 256;  // full: the front end keeps the rest in its own queue
@@ -38,6 +38,9 @@ using AtomicU64 = std::atomic<std::uint64_t>;
 using AtomicI64 = std::atomic<std::int64_t>;
 static_assert(AtomicU32::is_always_lock_free && AtomicU64::is_always_lock_free &&
               AtomicI64::is_always_lock_free);
+
+inline constexpr std::size_t page_bytes = 4096;
+inline constexpr std::size_t huge_page_bytes = std::size_t{2} << 20;
 
 struct Region {
   std::uint64_t offset = 0;  // from the start of the file

@@ -27,10 +27,11 @@ namespace copper {
 namespace {
 
 using segment::Header;
+using segment::huge_page_bytes;
+using segment::page_bytes;
 using segment::Region;
 using std::chrono::steady_clock;
 
-constexpr std::size_t page_bytes = 4096;
 constexpr std::size_t arena_bytes_min = 64 * 1024;
 
 std::string segment_name(const std::string& stem) { return stem + ".segment"; }
@@ -100,6 +101,7 @@ Segment::Plan::Plan(std::uint32_t count, std::uint64_t arena_bytes) : lane_count
   index = place(index_buckets(arena_bytes) * sizeof(segment::IndexBucket));
   inodes = place(segment::inodes_max * sizeof(segment::InodeRecord));
   absent = place(segment::absent_names_max * sizeof(segment::AbsentRecord));
+  end = segment::align_up(end, huge_page_bytes);
   arena = place(arena_bytes / page_bytes * page_bytes);
   file_bytes = end;
 }
@@ -137,10 +139,10 @@ void Segment::map_existing() {
   const auto arena_bytes = head.arena_region.bytes;
   const bool possible = lanes >= 1 && lanes <= segment::lanes_max && arena_bytes <= bytes;
   plan_ = possible ? Plan(lanes, arena_bytes) : Plan{};
+  arena_committed_ = head.arena_bytes_committed.load();
   if (plan_.file_bytes != bytes || !plan_.describes(head) ||
       head.inode_bytes_committed.load() > plan_.inodes.bytes ||
-      head.absent_bytes_committed.load() > plan_.absent.bytes ||
-      head.arena_bytes_committed.load() > plan_.arena.bytes) {
+      head.absent_bytes_committed.load() > plan_.absent.bytes || arena_committed_ > plan_.arena.bytes) {
     throw Refusal(fmt::format("{}: is damaged: its sizes contradict each other", path));
   }
 }
@@ -326,10 +328,21 @@ bool Segment::commit_absent_names(std::size_t bytes) {
   return commit(plan_.absent, header().absent_bytes_committed, bytes);
 }
 
+// Where it fails, shared memory has as much free as before.
 bool Segment::commit_arena(std::size_t bytes) {
-  const std::size_t had = header().arena_bytes_committed.load(std::memory_order_relaxed);
-  if (!commit(plan_.arena, header().arena_bytes_committed, bytes)) return false;
-  if (bytes > had) mapping_.about_to_write(arena().subspan(had, bytes - had));
+  if (bytes <= arena_committed_) return true;
+  if (bytes > plan_.arena.bytes) return false;
+  const auto more = arena().subspan(arena_committed_, bytes - arena_committed_);
+  const std::uint64_t offset = plan_.arena.offset + arena_committed_;
+  mapping_.take_huge_pages(file_.get(), more);
+  if (!allocate_file(file_.get(), offset, more.size())) {
+    ::fallocate(file_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset),
+                static_cast<off_t>(more.size()));
+    return false;
+  }
+  mapping_.about_to_write(more);
+  arena_committed_ = bytes;
+  header().arena_bytes_committed.store(bytes, std::memory_order_release);
   return true;
 }
 

@@ -103,6 +103,7 @@ class Segment {
   FileDescriptor file_;  // its locks last as long as it is open
   Plan plan_;
   Mapping mapping_;
+  std::size_t arena_committed_ = 0;  // what the header said when it was found, and what the owner added since
   std::vector<FileDescriptor> bells_;
 };
 

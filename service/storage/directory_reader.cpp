@@ -17,8 +17,6 @@
 namespace copper {
 namespace {
 
-constexpr std::size_t names_per_share = 32;  // of one thread at a time
-
 struct CloseDirectory {
   void operator()(DIR* directory) const { ::closedir(directory); }
 };
@@ -99,7 +97,7 @@ Result<Sweep> DirectoryReader::sweep(const std::string& path) {
   for (auto& item : sweep.items) {
     if (attributes_ride_along || item.type == 0) asked.push_back(&item);
   }
-  pool_.spread(asked.size(), names_per_share, [&](std::size_t i) {
+  pool_.spread(asked.size(), [&](std::size_t i) {
     Sweep::Item& item = *asked[i];
     auto entry = entries_.entry(fd, item.name);
     if (!entry) return;

@@ -37,6 +37,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr auto stuck_after = std::chrono::seconds{1};
 constexpr std::size_t stuck_factor = 8;
+constexpr auto worth_help = std::chrono::microseconds{50};  // what it takes to wake several threads
 
 struct ReaderPool::State {
   explicit State(std::size_t most) : threads_max(most) {}
@@ -49,6 +50,8 @@ struct ReaderPool::State {
   std::size_t idle = 0;  // those that have just been started counted
   Clock::time_point last_done = Clock::now();
   bool stopping = false;
+
+  static bool post(const std::shared_ptr<State>& self, std::function<void()> job);
 
   void run() {
     std::unique_lock lock(mutex);
@@ -73,56 +76,62 @@ ReaderPool::ReaderPool(std::size_t threads_max)
 
 ReaderPool::~ReaderPool() { stop(); }
 
-bool ReaderPool::post(std::function<void()> job) {
-  const std::lock_guard lock(state_->mutex);
-  if (state_->stopping) return true;  // dropped, as all that waits
-  if (state_->jobs.empty() && state_->idle == state_->threads) state_->last_done = Clock::now();
-  const bool stuck = Clock::now() - state_->last_done > stuck_after;
-  const auto most = state_->threads_max * (stuck ? stuck_factor : 1);
-  state_->jobs.push_back(std::move(job));
-  while (state_->jobs.size() > state_->idle && state_->threads < most) {
+bool ReaderPool::post(std::function<void()> job) { return State::post(state_, std::move(job)); }
+
+bool ReaderPool::State::post(const std::shared_ptr<State>& self, std::function<void()> job) {
+  const std::lock_guard lock(self->mutex);
+  if (self->stopping) return true;  // dropped, as all that waits
+  if (self->jobs.empty() && self->idle == self->threads) self->last_done = Clock::now();
+  const bool stuck = Clock::now() - self->last_done > stuck_after;
+  const auto most = self->threads_max * (stuck ? stuck_factor : 1);
+  self->jobs.push_back(std::move(job));
+  while (self->jobs.size() > self->idle && self->threads < most) {
     try {
       const SignalsBlocked blocked;
-      std::thread([state = state_] { state->run(); }).detach();
-      ++state_->threads;
-      ++state_->idle;
+      std::thread([self] { self->run(); }).detach();
+      ++self->threads;
+      ++self->idle;
     } catch (const std::system_error&) {
-      if (state_->threads > 0) break;
-      state_->jobs.pop_back();
+      if (self->threads > 0) break;
+      self->jobs.pop_back();
       return false;
     }
   }
-  state_->posted.notify_one();
+  self->posted.notify_one();
   return true;
 }
 
-void ReaderPool::spread(std::size_t count, std::size_t share, std::function<void(std::size_t)> work) {
+// Who has waited for an item calls another thread: as many work as storage keeps waiting, at most half of
+// all, and none where a cache answers.
+void ReaderPool::spread(std::size_t count, std::function<void(std::size_t)> work) {
   struct Spread {
-    std::size_t count;
-    std::size_t share;
-    std::function<void(std::size_t)> work;
+    const std::shared_ptr<State> pool;
+    const std::size_t count;
+    const std::function<void(std::size_t)> work;
     std::atomic<std::size_t> next{0};
+    std::atomic<std::size_t> helpers{0};
     std::mutex mutex;  // guards `done`
     std::condition_variable all_done;
     std::size_t done = 0;
 
-    void run() {
+    static void run(const std::shared_ptr<Spread>& self) {
       for (;;) {
-        const std::size_t begin = next.fetch_add(share);
-        if (begin >= count) return;
-        const std::size_t end = std::min(begin + share, count);
-        for (std::size_t i = begin; i < end; ++i) work(i);
-        const std::lock_guard lock(mutex);
-        done += end - begin;
-        if (done == count) all_done.notify_all();
+        const std::size_t i = self->next.fetch_add(1);
+        if (i >= self->count) return;
+        const auto began = Clock::now();
+        self->work(i);
+        const bool waited = Clock::now() - began > worth_help;
+        if (waited && self->next < self->count && self->helpers.fetch_add(1) < self->pool->threads_max / 2) {
+          State::post(self->pool, [self] { run(self); });
+        }
+        const std::lock_guard lock(self->mutex);
+        if (++self->done == self->count) self->all_done.notify_all();
       }
     }
   };
   if (count == 0) return;
-  const auto spread = std::make_shared<Spread>(count, share, std::move(work));
-  const std::size_t helpers = std::min((count - 1) / share, state_->threads_max - 1);
-  for (std::size_t i = 0; i < helpers; ++i) post([spread] { spread->run(); });
-  spread->run();
+  const auto spread = std::make_shared<Spread>(state_, count, std::move(work));
+  Spread::run(spread);
   std::unique_lock lock(spread->mutex);
   spread->all_done.wait(lock, [&] { return spread->done == count; });
 }

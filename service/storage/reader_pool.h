@@ -18,9 +18,9 @@ class ReaderPool {
   // Any thread. False where no thread could be started and none runs.
   bool post(std::function<void()> job);
 
-  // From within a job: calls work(i) for each i below `count`, `share` of them at a time, in this thread and
-  // in those that happen to be free; returns when all are done.
-  void spread(std::size_t count, std::size_t share, std::function<void(std::size_t)> work);
+  // From within a job: calls work(i) for each i below `count`, in this thread, and in as many of those that
+  // happen to be free as there is waiting for; returns when all are done.
+  void spread(std::size_t count, std::function<void(std::size_t)> work);
 
   // Drops what has not begun; waits for nothing.
   void stop();

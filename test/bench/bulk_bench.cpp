@@ -2,8 +2,11 @@
 // same run: rounds of both, alternating; medians and their ratio. By hand: see test/bench/README.md.
 //
 // The product's node, engine and transport; the front ends read the file block by block, a window of blocks
-// at a time; storage has it in memory.
+// at a time; storage has it in memory. The product's bytes lie in huge pages, as in an arena; MPI_Bcast's in
+// what its user would have, the C++ library's memory, or in the same (--same-memory).
 #include <sched.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -16,6 +19,8 @@
 #include "service/mpi/api.h"
 #include "service/mpi/job.h"
 #include "service/mpi/transport.h"
+#include "service/segment/file_descriptor.h"
+#include "service/segment/mapping.h"
 #include "tree/engine.h"
 #include "tree/flow/outbox.h"
 #include "tree/limits.h"
@@ -34,15 +39,22 @@ struct Settings {
   std::size_t segment_kib = limits::segment_bytes >> 10;
   double spin_us = 20;
   std::size_t in_flight_mib = limits::payload_bytes_in_flight >> 20;
+  bool same_memory = false;
 };
 
 // The file, in one piece of memory that stays: what is received goes where it belongs.
 class File final : public Memory {
  public:
-  explicit File(std::size_t blocks)
-      : bytes_(new std::byte[blocks * limits::block_bytes]()), blocks_(blocks) {}
+  explicit File(std::size_t blocks) : blocks_(blocks) {
+    const FileDescriptor file(::memfd_create("file", MFD_CLOEXEC));
+    if (::ftruncate(file.get(), static_cast<off_t>(size())) != 0) throw std::runtime_error("no memory");
+    memory_ = std::make_shared<Mapping>(file.get(), size());
+    if (!*memory_) throw std::runtime_error("no memory");
+    memory_->take_huge_pages(file.get(), {data(), size()});
+    memory_->about_to_write({data(), size()});
+  }
 
-  std::byte* data() { return bytes_.get(); }
+  std::byte* data() { return memory_->data(); }
   std::size_t size() const { return blocks_ * limits::block_bytes; }
   Bytes block(std::uint32_t n) const { return {at(n), limits::block_bytes}; }
 
@@ -53,10 +65,10 @@ class File final : public Memory {
 
  private:
   std::shared_ptr<std::byte> at(std::uint32_t n) const {
-    return {bytes_, bytes_.get() + n * limits::block_bytes};
+    return {memory_, memory_->data() + n * limits::block_bytes};
   }
-  std::shared_ptr<std::byte[]> bytes_;
   std::size_t blocks_;
+  std::shared_ptr<Mapping> memory_;
 };
 
 // The front end of a rank: reads the file front to back, a window of blocks at a time.
@@ -141,10 +153,10 @@ double time_tree(const MpiJob& job, Engine& engine, Reader& reader, MpiTransport
   return MPI_Wtime() - begin;
 }
 
-double time_bcast(const MpiJob& job, File& file) {
+double time_bcast(const MpiJob& job, std::span<std::byte> bytes) {
   MPI_Barrier(job.ranks().communicator);
   const double begin = MPI_Wtime();
-  mpi_check(MPI_Bcast(file.data(), static_cast<int>(file.size()), MPI_BYTE, 0, job.ranks().communicator),
+  mpi_check(MPI_Bcast(bytes.data(), static_cast<int>(bytes.size()), MPI_BYTE, 0, job.ranks().communicator),
             "MPI_Bcast");
   MPI_Barrier(job.ranks().communicator);
   return MPI_Wtime() - begin;
@@ -173,6 +185,7 @@ double median(std::vector<double> of) {
   app.add_option("--spin-us", settings.spin_us, "Before yielding, as service/idle does");
   app.add_option("--segment-kib", settings.segment_kib)->check(CLI::Range(16, 1024));
   app.add_option("--in-flight-mib", settings.in_flight_mib)->check(CLI::Range(1, 64));
+  app.add_flag("--same-memory", settings.same_memory, "MPI_Bcast too has its bytes in huge pages");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -182,6 +195,8 @@ double median(std::vector<double> of) {
   File file(settings.mib);
   if (job.rank() == 0)
     for (std::size_t i = 0; i < file.size(); ++i) file.data()[i] = static_cast<std::byte>(i * 31 + (i >> 12));
+  std::vector<std::byte> plain(settings.same_memory ? 0 : file.size(), std::byte{1});
+  const std::span<std::byte> theirs = settings.same_memory ? std::span(file.data(), file.size()) : plain;
   Ready storage(file);
   const Topology topology(job.size(), {.control = settings.control_fanout, .bulk = settings.fanout}, 1);
   Node node(Rank{job.rank()}, topology, {.store_bytes = file.size(), .publish = policy(settings.publish)});
@@ -197,11 +212,11 @@ double median(std::vector<double> of) {
   std::vector<double> tree;
   std::vector<double> bcast;
   for (std::uint32_t round = 0; round <= settings.rounds; ++round) {  // the first one warms up
-    const auto ours = time_tree(job, engine, reader, transport, round, spin);
-    const auto theirs = time_bcast(job, file);
+    const auto tree_s = time_tree(job, engine, reader, transport, round, spin);
+    const auto bcast_s = time_bcast(job, theirs);
     if (round == 0) continue;
-    tree.push_back(ours);
-    bcast.push_back(theirs);
+    tree.push_back(tree_s);
+    bcast.push_back(bcast_s);
   }
   const auto rounds = settings.rounds + 1;
   if (job.rank() == 0) {

@@ -66,6 +66,10 @@ class Result:
         value = counted["asked"] / max(1, counted["objects"])
         return Ratio(value, "= 1", value == 1 and not counted["more_than_once"])
 
+    def read_once(self):
+        """Was every object asked of storage exactly once, wherever that was counted?"""
+        return all(self.per_object(row, count).met for row in self.rows for name, count in self.counted if name == row.name)
+
     def one_node_rows(self):
         return [row for row in self.rows if any(self.has(row, kind) for kind in ("warm", "touch"))]
 

@@ -56,14 +56,35 @@ TEST_CASE("work that is spread is done once each, also while every thread spread
     done.push_back(finished->get_future());
     pool.post([&pool, finished] {
       std::vector<std::atomic<int>> touched(1000);
-      pool.spread(touched.size(), 32, [&](std::size_t i) { ++touched[i]; });
+      pool.spread(touched.size(), [&](std::size_t i) { ++touched[i]; });
       bool once = true;
       for (const auto& t : touched) once = once && t == 1;
-      pool.spread(0, 32, [](std::size_t) {});
+      pool.spread(0, [](std::size_t) {});
       finished->set_value(once);
     });
   }
   for (auto& d : done) CHECK(d.get());
+}
+
+TEST_CASE("who waits for an item of what is spread calls others to the rest") {
+  ReaderPool pool(4);
+  std::promise<bool> together;
+  pool.post([&pool, &together] {
+    std::mutex mutex;
+    std::condition_variable more;
+    int within = 0;
+    int most = 0;
+    pool.spread(12, [&](std::size_t i) {
+      if (i == 0) return std::this_thread::sleep_for(std::chrono::milliseconds{1});  // as storage makes it
+      std::unique_lock lock(mutex);
+      most = std::max(most, ++within);
+      more.notify_all();
+      more.wait_for(lock, std::chrono::seconds{10}, [&] { return most >= 2; });
+      --within;
+    });
+    together.set_value(most >= 2);
+  });
+  CHECK(together.get_future().get());
 }
 
 TEST_CASE("a pool that ends does not wait for a job that is held, and drops what has not begun") {

@@ -85,19 +85,6 @@ TEST_CASE("a segment is made complete, private and sparse, and is attached to") 
   CHECK(attached.slots().back().deaths == 3);
 }
 
-TEST_CASE("growing regions are committed before use and never beyond their range") {
-  const Scratch scratch;
-  auto segment = own(scratch);
-  REQUIRE(segment.commit_inodes(1 << 20));
-  CHECK(segment.header().inode_bytes_committed == 1 << 20);
-  segment.inodes()[100].attributes.mode = 7;
-  CHECK(segment.commit_inodes(4096));
-  CHECK(segment.header().inode_bytes_committed == 1 << 20);
-  REQUIRE(segment.commit_arena(segment.arena().size()));
-  segment.arena().back() = std::byte{1};
-  CHECK(!segment.commit_arena(segment.arena().size() + 1));
-}
-
 TEST_CASE("a segment left behind is taken over with what it holds") {
   const Scratch scratch;
   {
@@ -319,10 +306,12 @@ TEST_CASE("another layout, other sizes and foreign files are refused by name") {
       const auto page = [](std::uint64_t bytes) { return segment::align_up(bytes, 4096); };
       const auto lane = page(2 * sizeof(segment::Lane)) - page(sizeof(segment::Lane));
       header.lane_region.bytes = sizeof(segment::Lane);
-      for (auto* region : {&header.slot_region, &header.index_region, &header.inode_region,
-                           &header.absent_region, &header.arena_region})
+      for (auto* region :
+           {&header.slot_region, &header.index_region, &header.inode_region, &header.absent_region})
         region->offset -= lane;
-      header.arena_region.bytes += lane;
+      const auto end = header.absent_region.offset + page(header.absent_region.bytes);
+      header.arena_region.offset = segment::align_up(end, segment::huge_page_bytes);
+      header.arena_region.bytes = header.file_bytes - header.arena_region.offset;
       CHECK(Segment::attach(scratch / "node0", milliseconds(0)).arena().size() == header.arena_region.bytes);
       header.arena_region.bytes -= std::uint64_t{1} << 63;
       CHECK_THROWS_WITH(Segment::attach(scratch / "node0", milliseconds(0)), Contains("damaged"));

@@ -12,6 +12,7 @@ namespace copper::simulation {
 // In some of the runs.
 struct Faults {
   std::uint32_t failures_one_in = 0;  // of storage's looks; 0: none
+  std::uint32_t full_one_in = 0;      // times that a rank's cache is asked for room; 0: none
   std::uint32_t stops = 0;            // ranks that stop answering
   std::uint32_t restarts = 0;         // of all ranks, with what they had ready
   std::uint32_t starved = 0;          // links on which everything takes longer,
@@ -30,6 +31,7 @@ inline Faults choose_faults(Random& random, std::uint32_t ranks) {
     faults.starvation = random.between(10ms, random.one_in(3) ? 9000ms : 300ms);
   }
   if (random.one_in(3)) faults.damaged_one_in = random.between(10, 300);
+  if (random.one_in(3)) faults.full_one_in = random.between(1, 30);
   if (random.one_in(3)) faults.restarts = random.between(1, 3);
   return faults;
 }

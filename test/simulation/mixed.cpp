@@ -55,6 +55,7 @@ class Mixed final : Application {
         generations_(settings.ranks, 1) {
     if (random_.one_in(2)) simulation_.look_first();
     world_.damage_one_in(faults_.damaged_one_in);
+    world_.full_one_in(faults_.full_one_in);
     source_.fail_one_in(faults_.failures_one_in, random_.next());
     if (settings.store_bytes >= large_store) source_.ranks_remember();
     std::uint32_t depth = 0;

@@ -1,6 +1,8 @@
 #include "test/simulation/source.h"
 
 #include <algorithm>
+#include <array>
+#include <cerrno>
 #include <sstream>
 
 #include "tree/limits.h"
@@ -155,7 +157,8 @@ void Source::clear_ends(const Path& path) {
 
 Loaded Source::look(const Load& load, Instant now) {
   if (fail_one_in_ != 0 && random_.one_in(fail_one_in_)) {
-    const Errno error{random_.one_in(2) ? EIO : EACCES};
+    static constexpr std::array errors{EIO, EACCES, ENOBUFS};  // the last: the root's cache is full
+    const Errno error{errors[random_.below(errors.size())]};
     failures_[load.key].emplace_back(now, error);
     fresh_until_.erase(load.key);
     return {load.key, false, error, 0, {}};
@@ -168,7 +171,7 @@ Loaded Source::look(const Load& load, Instant now) {
 bool Source::judge_failure(const Key& key, const Outcome& outcome, Instant from, Instant to) const {
   if (outcome.value.ok()) return false;
   const auto error = outcome.value.error();
-  if (error != Errno{EIO} && error != Errno{EACCES}) return false;
+  if (error != Errno{EIO} && error != Errno{EACCES} && error != Errno{ENOBUFS}) return false;
   const auto found = failures_.find(key);
   expect(found != failures_.end() && std::any_of(found->second.begin(), found->second.end(),
                                                  [&](const auto& failure) {

@@ -32,7 +32,7 @@ class Source final : public SimulatedStorage {
   // A new content without a new version: false, and nothing happens, where the version is too old for that.
   bool change_unseen(const std::string& path, Instant now);
   bool exists(const std::string& path) const;
-  // From now on one look in so many fails, with EIO or EACCES; 0: none.
+  // From now on one look in so many fails, with EIO, EACCES or ENOBUFS; 0: none.
   void fail_one_in(std::uint32_t looks, std::uint64_t seed);
   std::size_t changes_since(const std::string& directory, Instant from) const;  // of any file in it
 

@@ -98,8 +98,9 @@ SimulatedNetwork::Port::Port(SimulatedNetwork& network, Rank self)
     : network_(network),
       self_(self),
       damage_(counters_, [](const std::string&) {}),
+      cache_(network.world_, self),
       outbox_(network.flow_),
-      inbox_(network.detail_ == Detail::whole ? static_cast<Memory&>(heap_) : nobodys_, damage_,
+      inbox_(network.detail_ == Detail::whole ? static_cast<Memory&>(cache_) : nobodys_, damage_,
              network.flow_.segment_bytes, network.detail_ == Detail::whole ? Verify::all : Verify::nothing) {}
 
 bool SimulatedNetwork::Port::send(Rank to, Message message) {

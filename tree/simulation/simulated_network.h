@@ -118,7 +118,21 @@ class SimulatedNetwork::Port final : public Transport {
   Rank self_;
   Counters counters_;
   DamageReport damage_;
-  HeapMemory heap_;
+  // Of a rank whose cache is full now and then.
+  class Cache final : public Memory {
+   public:
+    Cache(World& world, Rank self) : world_(world), self_(self) {}
+    std::optional<Buffer> allocate(const Key& key, std::size_t size) override {
+      return world_.has_room(self_) ? heap_.allocate(key, size) : std::nullopt;
+    }
+    Bytes seal(Buffer buffer, Tag tag) override { return heap_.seal(std::move(buffer), tag); }
+
+   private:
+    World& world_;
+    Rank self_;
+    HeapMemory heap_;
+  };
+  Cache cache_;
   NobodysBytes nobodys_;
   Outbox outbox_;
   Inbox inbox_;

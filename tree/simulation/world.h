@@ -30,6 +30,8 @@ class World {
   virtual Instant received(Rank, std::size_t /*bytes*/, Instant arrived) { return arrived; }
   // Is the message damaged on its way, beyond recognition? (Where the detail is whole.)
   virtual bool damages(Rank /*from*/, Rank /*to*/, const Message&) { return false; }
+  // Has the rank's cache room now for what arrives? Where it has none the bytes lie elsewhere.
+  virtual bool has_room(Rank) { return true; }
   // When storage looks at what it was asked, and when its answer is there (after that).
   virtual Instant looks(Rank by, const Load& load, Instant asked) = 0;
   virtual Instant loads(Rank by, const Loaded& loaded, Instant looked) = 0;
@@ -58,6 +60,10 @@ class RandomWorld final : public World {
   // From now on one in so many of those messages is damaged that somebody waits for; 0: none.
   void damage_one_in(std::uint32_t messages) { damaged_one_in_ = messages; }
 
+  // From now on a rank's cache has no room, each time it is asked with one in so many; 0: it always has.
+  void full_one_in(std::uint32_t times) { full_one_in_ = times; }
+
+  bool has_room(Rank) override { return full_one_in_ == 0 || !random_.one_in(full_one_in_); }
   bool damages(Rank, Rank, const Message& message) override {
     const bool waited_for = std::holds_alternative<Ask>(message) || std::holds_alternative<Answer>(message) ||
                             std::holds_alternative<Publish>(message);
@@ -80,6 +86,7 @@ class RandomWorld final : public World {
   Longest longest_;
   std::map<std::pair<Rank, Rank>, Duration> starved_;
   std::uint32_t damaged_one_in_ = 0;
+  std::uint32_t full_one_in_ = 0;
 };
 
 }  // namespace copper::simulation

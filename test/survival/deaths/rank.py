@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """A rank is killed: the service is started again and loads nothing that it had. That programs do not notice is trials.py's."""
 
+import concurrent.futures
 import os
 import signal
 import sys
@@ -10,10 +11,10 @@ TESTS = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__
 sys.path[1:1] = [os.path.join(TESTS, folder) for folder in ("survival", "mount")]
 
 # pylint: disable=wrong-import-position
-from copper_nodes import MountTest, Nodes, main  # noqa: E402
+from copper_nodes import MountTest, Nodes, eventually, main  # noqa: E402
 from files import content_from_the_front_end, files_below  # noqa: E402
 from load import NUMPY  # noqa: E402
-from processes import kill_rank, others_came, ranks  # noqa: E402
+from processes import kill_rank, lives, others_came, ranks  # noqa: E402
 
 LONG_MS = 3_600_000
 
@@ -39,6 +40,27 @@ class Killed(MountTest):
                 for node in (0, 1):
                     self.assertEqual(read(node), before)
                 self.assertEqual(self.nodes.stats()["job"]["loads_block"], 0)
+
+    def test_a_service_that_dies_before_launch_has_read_that_it_is_ready_is_started_again(self):
+        self.nodes = nodes = Nodes(1)
+
+        def hold_launch_and_kill():
+            self.assertTrue(eventually(lambda: nodes.pids("copper_service") and nodes.pids("copper_fuse"), pause=0.002))
+            launch = next(pid for pid, arguments in nodes.processes().items() if "launch_copper.sh" in " ".join(arguments[:2]))
+            os.kill(launch, signal.SIGSTOP)
+            try:
+                self.assertTrue(eventually(lambda: "copper: ready" in nodes.logs()))
+                former = kill_rank(nodes, 0)
+                self.assertTrue(eventually(lambda: not lives(former[0])))
+                time.sleep(1)  # its keeper learns of it, while nobody reads what it tells
+            finally:
+                os.kill(launch, signal.SIGCONT)
+            return former
+
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            held = pool.submit(hold_launch_and_kill)
+            with nodes:
+                self.assertTrue(others_came(nodes, held.result()), nodes.logs())
 
     def test_a_service_that_is_killed_again_and_again_is_given_up_and_nodes_read_on(self):
         with Nodes(1) as self.nodes:

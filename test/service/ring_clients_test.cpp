@@ -1,0 +1,130 @@
+// Answers whose bytes are not in the arena, since it was full when they came.
+#include "service/ring_clients.h"
+
+#include <catch2/catch.hpp>
+#include <thread>
+
+#include "service/storage/storage.h"
+#include "test/service/scratch.h"
+
+namespace copper {
+namespace {
+
+using segment::CompletionRecord;
+using segment::PostRecord;
+using std::chrono::milliseconds;
+
+// The arena, which has no room while it is said to be full.
+class Room final : public Memory {
+ public:
+  explicit Room(Arena& arena) : arena_(arena) {}
+  std::optional<Buffer> allocate(const Key& key, std::size_t size) override {
+    return full ? std::nullopt : arena_.allocate(key, size);
+  }
+  Bytes seal(Buffer buffer, Tag tag) override { return arena_.seal(std::move(buffer), tag); }
+  bool full = true;
+
+ private:
+  Arena& arena_;
+};
+
+struct Rig {
+  void ask(std::uint64_t number) {
+    auto* post = posts.reserve();
+    REQUIRE(post != nullptr);
+    *post = PostRecord{};
+    post->kind = segment::PostKind::ask;
+    post->generation = 1;
+    post->client = std::uint64_t{1} << 32 | number;
+    post->key_kind = static_cast<std::uint8_t>(Kind::entry);
+    post->path_bytes = 2;
+    post->path[0] = '/', post->path[1] = 'f';
+    posts.publish();
+    const auto event = clients.event();
+    REQUIRE(event);
+    REQUIRE(std::holds_alternative<Question>(*event));
+  }
+  void answer(std::uint64_t number) {
+    clients.reply({.client = Client{std::uint64_t{1} << 32 | number},
+                   .outcome = {.value = Bytes::copy_of("an entry"), .fresh_until = {}}},
+                  {});
+  }
+  std::optional<CompletionRecord> completion() {
+    clients.event();
+    const auto* front = completions.front();
+    if (front == nullptr) return std::nullopt;
+    const auto record = *front;
+    completions.pop();
+    return record;
+  }
+
+  Scratch scratch;
+  Segment segment =
+      Segment::own({.stem = scratch / "node", .lanes = 1, .arena_bytes = 256 << 10}, milliseconds(0));
+  const bool worker = (segment.header().worker_generation = 1) == 1;
+  Arena arena{segment};
+  Room room{arena};
+  Counters counters;
+  RingClients clients{segment, arena, room, counters};
+  PostProducer posts{segment.lane(0).posts};
+  CompletionConsumer completions{segment.lane(0).completions};
+};
+
+}  // namespace
+
+TEST_CASE("an answer waits for room in the arena, in the order in which they came") {
+  Rig rig;
+  rig.ask(1);
+  rig.ask(2);
+  rig.answer(1);
+  rig.answer(2);
+  CHECK(!rig.completion());
+  rig.room.full = false;
+  const auto first = rig.completion();
+  REQUIRE(first);
+  CHECK(first->client == (std::uint64_t{1} << 32 | 1));
+  CHECK(first->error == 0);
+  CHECK(first->bytes == 8);
+  const auto second = rig.completion();
+  REQUIRE(second);
+  CHECK(second->error == 0);
+  CHECK(rig.counters[Counter::no_room] == 0);
+}
+
+TEST_CASE("it waits no longer than is stated, and the next one not at all until there has been room") {
+  Rig rig;
+  for (std::uint64_t client = 1; client <= 4; ++client) rig.ask(client);
+  rig.answer(1);
+  std::this_thread::sleep_for(room_patience - milliseconds(200));
+  CHECK(!rig.completion());
+  std::this_thread::sleep_for(milliseconds(210));
+  auto completion = rig.completion();
+  REQUIRE(completion);
+  CHECK(completion->error == ENOBUFS);
+  rig.answer(2);
+  completion = rig.completion();
+  REQUIRE(completion);
+  CHECK(completion->error == ENOBUFS);
+  CHECK(rig.counters[Counter::no_room] == 2);
+  rig.room.full = false;
+  rig.answer(3);
+  REQUIRE(rig.completion());
+  rig.room.full = true;
+  rig.answer(4);
+  CHECK(!rig.completion());
+}
+
+TEST_CASE("what waits for room is dropped with the worker that asked") {
+  Rig rig;
+  rig.ask(1);
+  rig.answer(1);
+  rig.segment.header().worker_generation = 2;
+  rig.room.full = false;
+  const auto event = rig.clients.event();
+  REQUIRE(event);
+  CHECK(std::holds_alternative<WorkerGone>(*event));
+  CHECK(!rig.completion());
+  CHECK(rig.arena.used() == 0);
+}
+
+}  // namespace copper
