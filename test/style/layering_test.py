@@ -13,8 +13,8 @@ CLEAN = {
     "service/mpi/api.h": "#include <mpi.h>\n",
     "service/arena.h": "",
     "fuse_frontend/kernel/fuse.h": '#include <fuse_lowlevel.h>\n#include "service/segment/segment.h"\n',
-    "wrappers/copper.cpp": '#include "wrappers/tables.h"\n#include "tree/simulation/world.h"\n',
-    "wrappers/tables.h": "",
+    "wrappers/copper/main.cpp": '#include "wrappers/copper/tables.h"\n#include "tree/simulation/world.h"\n',
+    "wrappers/copper/tables.h": "",
     "test/tree/key_test.cpp": '#include "tree/key.h"\n',
 }
 PLANTED = [
@@ -32,7 +32,7 @@ PLANTED = [
     ("service/arena.h", '#include "test/tree/key_test.cpp"'),
     ("fuse_frontend/kernel/fuse.h", '#include "service/arena.h"'),
     ("fuse_frontend/kernel/fuse.h", "  #  include <mpi.h>"),
-    ("wrappers/tables.h", '#include "service/segment/segment.h"'),
+    ("wrappers/copper/tables.h", '#include "service/segment/segment.h"'),
 ]
 
 

@@ -1,9 +1,9 @@
 // What a report reads is checked: each way in which a table can be wrong is named with its line.
-#include "wrappers/report/csv.h"
+#include "wrappers/copper/report/csv.h"
 
 #include <catch2/catch.hpp>
 
-#include "wrappers/refused.h"
+#include "wrappers/copper/refused.h"
 
 using Catch::Matchers::Message;
 using copper::CsvTable;

@@ -1,5 +1,5 @@
 // Text in pictures and pages, and the whole numbers of an axis.
-#include "wrappers/svg.h"
+#include "wrappers/copper/svg.h"
 
 #include <catch2/catch.hpp>
 

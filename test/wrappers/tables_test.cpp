@@ -1,5 +1,5 @@
 // What people read of a rank's answers.
-#include "wrappers/tables.h"
+#include "wrappers/copper/tables.h"
 
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>

@@ -1,5 +1,5 @@
 // See profile.h.
-#include "wrappers/report/profile.h"
+#include "wrappers/copper/report/profile.h"
 
 #include <fmt/core.h>
 
@@ -10,8 +10,8 @@
 #include <set>
 #include <sstream>
 
-#include "wrappers/refused.h"
-#include "wrappers/report/csv.h"
+#include "wrappers/copper/refused.h"
+#include "wrappers/copper/report/csv.h"
 
 namespace copper {
 namespace {

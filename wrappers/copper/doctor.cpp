@@ -1,5 +1,5 @@
 // See doctor.h.
-#include "wrappers/doctor.h"
+#include "wrappers/copper/doctor.h"
 
 #include <unistd.h>
 

@@ -1,5 +1,5 @@
 // See charts.h.
-#include "wrappers/report/charts.h"
+#include "wrappers/copper/report/charts.h"
 
 #include <fmt/core.h>
 
@@ -9,8 +9,8 @@
 #include <functional>
 #include <string_view>
 
-#include "wrappers/svg.h"
-#include "wrappers/tables.h"
+#include "wrappers/copper/svg.h"
+#include "wrappers/copper/tables.h"
 
 namespace copper {
 namespace {

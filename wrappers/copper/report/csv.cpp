@@ -1,12 +1,12 @@
 // See csv.h.
-#include "wrappers/report/csv.h"
+#include "wrappers/copper/report/csv.h"
 
 #include <fmt/core.h>
 
 #include <algorithm>
 #include <charconv>
 
-#include "wrappers/refused.h"
+#include "wrappers/copper/refused.h"
 
 namespace copper {
 

@@ -1,11 +1,11 @@
-#include "wrappers/simulate/comparison.h"
+#include "wrappers/copper/simulate/comparison.h"
 
 #include <fmt/core.h>
 
 #include <array>
 #include <nlohmann/json.hpp>
 
-#include "wrappers/tables.h"
+#include "wrappers/copper/tables.h"
 
 namespace copper {
 namespace {

@@ -1,5 +1,5 @@
 // See mount_control.h.
-#include "wrappers/mount_control.h"
+#include "wrappers/copper/mount_control.h"
 
 #include <fcntl.h>
 #include <sys/ioctl.h>

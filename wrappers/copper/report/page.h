@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "wrappers/report/profile.h"
+#include "wrappers/copper/report/profile.h"
 
 namespace copper {
 

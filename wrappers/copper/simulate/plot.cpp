@@ -6,8 +6,8 @@
 #include <cmath>
 #include <functional>
 
-#include "wrappers/simulate/comparison.h"
-#include "wrappers/svg.h"
+#include "wrappers/copper/simulate/comparison.h"
+#include "wrappers/copper/svg.h"
 
 namespace copper {
 namespace {

@@ -1,5 +1,5 @@
 // See svg.h.
-#include "wrappers/svg.h"
+#include "wrappers/copper/svg.h"
 
 #include <fmt/core.h>
 

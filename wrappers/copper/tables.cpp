@@ -1,5 +1,5 @@
 // See tables.h.
-#include "wrappers/tables.h"
+#include "wrappers/copper/tables.h"
 
 #include <fmt/format.h>
 

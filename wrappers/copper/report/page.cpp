@@ -1,14 +1,14 @@
 // See page.h.
-#include "wrappers/report/page.h"
+#include "wrappers/copper/report/page.h"
 
 #include <fmt/core.h>
 
 #include <algorithm>
 #include <string_view>
 
-#include "wrappers/report/charts.h"
-#include "wrappers/svg.h"
-#include "wrappers/tables.h"
+#include "wrappers/copper/report/charts.h"
+#include "wrappers/copper/svg.h"
+#include "wrappers/copper/tables.h"
 
 namespace copper {
 namespace {

@@ -1,11 +1,11 @@
-#include "wrappers/report/command.h"
+#include "wrappers/copper/report/command.h"
 
 #include <filesystem>
 #include <fstream>
 #include <iostream>
 
-#include "wrappers/refused.h"
-#include "wrappers/report/page.h"
+#include "wrappers/copper/refused.h"
+#include "wrappers/copper/report/page.h"
 
 namespace copper {
 

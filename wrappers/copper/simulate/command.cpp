@@ -1,4 +1,4 @@
-#include "wrappers/simulate/command.h"
+#include "wrappers/copper/simulate/command.h"
 
 #include <fmt/core.h>
 
@@ -15,7 +15,7 @@
 #include "tree/simulation/replay/peer.h"
 #include "tree/simulation/replay/without_ranks.h"
 #include "tree/trace.h"
-#include "wrappers/simulate/comparison.h"
+#include "wrappers/copper/simulate/comparison.h"
 
 namespace copper {
 namespace {

@@ -6,12 +6,12 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "wrappers/doctor.h"
-#include "wrappers/mount_control.h"
-#include "wrappers/refused.h"
-#include "wrappers/report/command.h"
-#include "wrappers/simulate/command.h"
-#include "wrappers/tables.h"
+#include "wrappers/copper/doctor.h"
+#include "wrappers/copper/mount_control.h"
+#include "wrappers/copper/refused.h"
+#include "wrappers/copper/report/command.h"
+#include "wrappers/copper/simulate/command.h"
+#include "wrappers/copper/tables.h"
 
 namespace copper {
 namespace {

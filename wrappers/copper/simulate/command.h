@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "tree/simulation/replay/replay.h"
-#include "wrappers/refused.h"
+#include "wrappers/copper/refused.h"
 
 namespace copper {
 
