@@ -34,7 +34,7 @@ std::uint32_t number(BlockState state) { return static_cast<std::uint32_t>(state
 class Arena::Impl : public std::enable_shared_from_this<Arena::Impl> {
  public:
   explicit Impl(Segment& segment) : segment_(&segment), region_(segment.arena()) {
-    committed_ = std::min<std::uint64_t>(segment.header().arena_bytes_committed.load(), region_.size());
+    committed_ = segment.arena_committed();
     committed_ -= committed_ % block_alignment;
     if (committed_ < span_min) committed_ = 0;
     walk();

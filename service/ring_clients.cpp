@@ -1,6 +1,7 @@
 // See ring_clients.h.
 #include "service/ring_clients.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "service/idle.h"
@@ -78,6 +79,7 @@ std::optional<Event> RingClients::worker_gone() {
   const auto gone = std::exchange(worker_generation_, generation);
   waiting_.clear();
   roomless_.clear();
+  roomless_bytes_ = 0;
   for (auto& lane : lanes_) lane.backlog.clear();
   arena_.end_leases(generation);
   for (const auto& clear : clears_) tell_of_clear(clear);
@@ -92,7 +94,10 @@ std::optional<Event> RingClients::take(std::uint32_t lane, const PostRecord& pos
     case PostKind::found:
       return take_found(post);
     case PostKind::cancel:
-      if (waiting_.erase(post.client) == 0) return std::nullopt;  // answered in the meantime
+      if (waiting_.erase(post.client) == 0) {  // answered in the meantime
+        give_up([&](const Roomless& one) { return one.record.client == post.client; });
+        return std::nullopt;
+      }
       return Cancel{Client{post.client}};
     case PostKind::release:
       if (!arena_.release(post.block)) damaged();
@@ -154,14 +159,25 @@ void RingClients::reply(const Reply& reply, Instant) {
   record.fresh_until_ns = as_ns(reply.outcome.fresh_until);
   if (!reply.outcome.value.ok()) {
     record.error = number(reply.outcome.value.error());
-  } else if (!reply.unchanged && !lease(*reply.outcome.value, record)) {
-    if (!waited_in_vain_) {
-      roomless_.push_back({*waiting, record, *reply.outcome.value, monotonic_now() + room_patience});
-      return;
+  } else if (!reply.unchanged) {
+    const auto& bytes = *reply.outcome.value;
+    const bool behind = !roomless_.empty() && bytes.size() > 0 && !arena_.block_of(bytes);
+    if (behind || !lease(bytes, record)) {
+      if (may_wait(bytes.size())) {
+        roomless_bytes_ += bytes.size();
+        roomless_.push_back({*waiting, record, bytes, monotonic_now() + room_patience});
+        return;
+      }
+      no_room(record);
     }
-    no_room(record);
   }
   finish(*waiting, record);
+}
+
+// They lie on the heap: as much as may be under way.
+bool RingClients::may_wait(std::size_t bytes) const {
+  return bytes < waited_in_vain_ &&
+         roomless_bytes_ + bytes <= segment_.arena().size() / limits::under_way_part;
 }
 
 // In the order in which they came, as far as there is room now.
@@ -170,10 +186,11 @@ void RingClients::move_in() {
     auto& [waiting, record, bytes, until] = roomless_.front();
     if (!lease(bytes, record)) {
       if (monotonic_now() < until) return;
-      waited_in_vain_ = true;
+      waited_in_vain_ = std::min(waited_in_vain_, bytes.size());
       no_room(record);
     }
     finish(waiting, record);
+    roomless_bytes_ -= bytes.size();
     roomless_.pop_front();
   }
 }
@@ -184,6 +201,21 @@ void RingClients::finish(const Waiting& waiting, const CompletionRecord& record)
   const auto us = (monotonic_now() - waiting.taken) / std::chrono::microseconds{1};
   const bool failed = record.error != 0 && !remembered(Errno{record.error});
   latencies_[index(*waiting.kind)].add(static_cast<std::uint64_t>(us), record.bytes, failed);
+}
+
+// Those do not wait for room any longer.
+template <class Which>
+void RingClients::give_up(Which which) {
+  for (auto one = roomless_.begin(); one != roomless_.end();) {
+    if (!which(*one)) {
+      ++one;
+      continue;
+    }
+    no_room(one->record);
+    finish(one->waiting, one->record);
+    roomless_bytes_ -= one->bytes.size();
+    one = roomless_.erase(one);
+  }
 }
 
 void RingClients::no_room(CompletionRecord& record) {
@@ -201,7 +233,9 @@ void RingClients::reply_control(Client client, const std::string& text) {
   complete(waiting->lane, record);
 }
 
+// What is told of a key after an answer must not come before it.
 void RingClients::notice(const Key& key) {
+  give_up([](const Roomless&) { return true; });
   CompletionRecord record{};
   record.kind = CompletionKind::notice;
   record.key_kind = static_cast<std::uint8_t>(key.kind);
@@ -247,7 +281,7 @@ bool RingClients::lease(const Bytes& bytes, CompletionRecord& record) {
   if (!block) {
     auto buffer = room_.allocate(Key{}, bytes.size());
     if (!buffer) return false;
-    waited_in_vain_ = false;
+    if (bytes.size() >= waited_in_vain_) waited_in_vain_ = SIZE_MAX;
     std::memcpy(buffer->data(), bytes.data(), bytes.size());
     held = room_.seal(std::move(*buffer), tag_of(bytes.span()));
     block = arena_.block_of(held);

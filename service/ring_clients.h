@@ -3,7 +3,8 @@
 //
 // Each outcome that goes out with bytes leases their block to the worker's generation; the lease ends with
 // the worker's release, or with the worker. Bytes that are not in the arena wait for room in it, for
-// room_patience at most: then the answer is ENOBUFS, at once where the one before has waited in vain.
+// room_patience at most, and until something is told besides: then the answer is ENOBUFS, at once where one
+// as long has waited in vain.
 #pragma once
 
 #include <array>
@@ -57,7 +58,10 @@ class RingClients final : public Clients {
     Instant taken{};
   };
   std::optional<Waiting> settle(Client client);  // once
+  bool may_wait(std::size_t bytes) const;
   void move_in();
+  template <class Which>
+  void give_up(Which which);
   void finish(const Waiting& waiting, const segment::CompletionRecord& record);
   void no_room(segment::CompletionRecord& record);
   bool lease(const Bytes& bytes, segment::CompletionRecord& record);
@@ -80,7 +84,8 @@ class RingClients final : public Clients {
     Instant until{};
   };
   std::deque<Roomless> roomless_;
-  bool waited_in_vain_ = false;  // the last of them: the next one does not wait
+  std::size_t roomless_bytes_ = 0;
+  std::size_t waited_in_vain_ = SIZE_MAX;  // bytes; nothing as long waits until something as long finds room
   std::array<Latencies, kind_count> latencies_{};
   std::deque<std::pair<Path, std::uint64_t>> clears_;  // that the front end has not acknowledged
 };

@@ -106,6 +106,7 @@ launch_is_over() {
   local tries
   for ((tries = 0; tries < 10; ++tries)); do
     [[ -p $events ]] || return 0
+    [[ ! -e $run_dir/stopping && ! -e $job_dir/stopping ]] || return 1
     grep -q '^copper: ready' "$output" || return 1
     rest 1
   done

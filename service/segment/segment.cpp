@@ -58,6 +58,10 @@ bool allocate_file(int file, std::uint64_t offset, std::uint64_t bytes) {
   return result == 0;
 }
 
+Refusal contradiction(const std::string& path) {
+  return Refusal(fmt::format("{}: is damaged: its sizes contradict each other", path));
+}
+
 bool unlinked(int file) {
   struct stat st {};
   return ::fstat(file, &st) == 0 && st.st_nlink == 0;
@@ -143,7 +147,7 @@ void Segment::map_existing() {
   if (plan_.file_bytes != bytes || !plan_.describes(head) ||
       head.inode_bytes_committed.load() > plan_.inodes.bytes ||
       head.absent_bytes_committed.load() > plan_.absent.bytes || arena_committed_ > plan_.arena.bytes) {
-    throw Refusal(fmt::format("{}: is damaged: its sizes contradict each other", path));
+    throw contradiction(path);
   }
 }
 
@@ -236,7 +240,9 @@ Segment Segment::own(const SegmentOptions& options, std::chrono::milliseconds pa
     if (!take_service_lock(found.file_.get(), head.service_pid, deadline)) {
       throw Refusal(fmt::format("{}: its owner, process {}, still holds it", path, head.service_pid.load()));
     }
-    if (unlinked(found.file_.get())) continue;  // the former owner took it along
+    if (unlinked(found.file_.get())) continue;                   // the former owner took it along
+    found.arena_committed_ = head.arena_bytes_committed.load();  // it went on until it ended
+    if (found.arena_committed_ > plan.arena.bytes) throw contradiction(path);
     head.service_generation.fetch_add(1);
     head.service_pid = static_cast<std::uint32_t>(::getpid());
     for (std::uint32_t lane = 0; lane < found.lanes(); ++lane)

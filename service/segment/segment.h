@@ -66,6 +66,8 @@ class Segment {
   bool commit_inodes(std::size_t bytes);
   bool commit_absent_names(std::size_t bytes);
   bool commit_arena(std::size_t bytes);
+  // Of the arena, so much is: as its owner knows it, whatever the header says by now.
+  std::size_t arena_committed() const { return arena_committed_; }
 
   // The rank's doorbell. ring_service: after a post. wait_service: at most `timeout`, returns at once where
   // the doorbell has moved on from `seen`.
@@ -103,7 +105,7 @@ class Segment {
   FileDescriptor file_;  // its locks last as long as it is open
   Plan plan_;
   Mapping mapping_;
-  std::size_t arena_committed_ = 0;  // what the header said when it was found, and what the owner added since
+  std::size_t arena_committed_ = 0;
   std::vector<FileDescriptor> bells_;
 };
 

@@ -142,7 +142,8 @@ class Cold(Modelled):
         if row.name not in self.counted:
             self.launch()
             rows.run(row, self.prefixes)
-            self.counted[row.name] = questions_per_object(self.storage.counts())
+            direct = sum(self.nodes.stats(i)["front_end"]["fuse_direct"] for i in range(self.count))
+            self.counted[row.name] = {**questions_per_object(self.storage.counts()), "direct": direct}
             self.done()
         self.launch(client_cache_ms=A_DAY_MS, **self.settings)
 

@@ -18,8 +18,8 @@ namespace {
 
 using segment::huge_page_bytes;
 
-Segment own(const Scratch& scratch) {
-  return Segment::own({.stem = scratch / "node0", .lanes = 1, .arena_bytes = 32 * huge_page_bytes},
+Segment own(const Scratch& scratch, std::size_t arena_bytes) {
+  return Segment::own({.stem = scratch / "node0", .lanes = 1, .arena_bytes = arena_bytes},
                       std::chrono::milliseconds(0));
 }
 
@@ -73,7 +73,7 @@ bool kernel_makes(std::size_t huge_pages) {
 
 TEST_CASE("growing regions are committed before use and never beyond their range") {
   const Scratch scratch;
-  auto segment = own(scratch);
+  auto segment = own(scratch, 1 << 20);
   REQUIRE(segment.commit_inodes(1 << 20));
   CHECK(segment.header().inode_bytes_committed == 1 << 20);
   segment.inodes()[100].attributes.mode = 7;
@@ -85,22 +85,26 @@ TEST_CASE("growing regions are committed before use and never beyond their range
 }
 
 TEST_CASE("what is committed of the arena is mapped in huge pages, by who writes and by who reads") {
-  if (!kernel_makes(8)) {
+  if (!kernel_makes(12)) {
     WARN("this kernel makes no huge pages now: not tested");
     return;
   }
   const Scratch scratch;
   const std::size_t before = mapped_huge();
-  auto segment = own(scratch);
+  auto segment = own(scratch, 6 * huge_page_bytes);
   REQUIRE(segment.commit_arena(6 * huge_page_bytes));
-  CHECK(mapped_huge() - before >= 5 * huge_page_bytes);  // one may be in want of memory in one piece
+  if (mapped_huge() - before < 6 * huge_page_bytes && !kernel_makes(12)) {
+    WARN("memory in one piece has become short: not tested");
+    return;
+  }
+  CHECK(mapped_huge() - before == 6 * huge_page_bytes);
   segment.arena().front() = std::byte{1};
   const auto attached = Segment::attach(scratch / "node0", std::chrono::milliseconds(0));
   std::size_t sum = 0;
   for (std::size_t at = 0; at < 6 * huge_page_bytes; at += segment::page_bytes)
     sum += std::to_integer<std::size_t>(attached.arena()[at]);
   CHECK(sum == 1);
-  CHECK(mapped_huge() - before >= 10 * huge_page_bytes);
+  CHECK(mapped_huge() - before == 12 * huge_page_bytes);
 }
 
 TEST_CASE("a step of the arena that shared memory has no room for takes none of it") {
@@ -110,7 +114,7 @@ TEST_CASE("a step of the arena that shared memory has no room for takes none of 
     WARN("only root may mount a small shared memory: not tested");
     return;
   }
-  auto segment = own(scratch);
+  auto segment = own(scratch, 32 * huge_page_bytes);
   REQUIRE(segment.commit_arena(huge_page_bytes));
   const auto free = small.free_bytes();
   REQUIRE(free > huge_page_bytes);

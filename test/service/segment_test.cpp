@@ -1,16 +1,14 @@
-// The segment's file: made, taken over, attached to, refused. Other processes are forked children.
+// The segment's file: made, found, attached to, refused.
 #include "service/segment/segment.h"
 
 #include <poll.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
-#include <csignal>
 #include <thread>
 
+#include "test/service/child.h"
 #include "test/service/scratch.h"
 
 namespace copper {
@@ -26,38 +24,6 @@ SegmentOptions options(const Scratch& scratch) {
 Segment own(const Scratch& scratch, milliseconds patience = milliseconds(0)) {
   return Segment::own(options(scratch), patience);
 }
-
-// A child process that runs `body` after it has said that it is ready.
-class Child {
- public:
-  template <class Body>
-  explicit Child(Body body) {
-    std::array<int, 2> ends{};
-    REQUIRE(::pipe(ends.data()) == 0);
-    pid_ = ::fork();
-    if (pid_ == 0) {
-      std::signal(SIGTERM, SIG_DFL);  // Catch has a handler for it
-      int status = 1;
-      try {
-        status = body([&] { return ::write(ends[1], "r", 1) == 1; });
-      } catch (...) {
-      }
-      ::_exit(status);
-    }
-    ::close(ends[1]);
-    char ready = 0;
-    CHECK(::read(ends[0], &ready, 1) == 1);
-    ::close(ends[0]);
-  }
-  int wait() const {
-    int status = 0;
-    ::waitpid(pid_, &status, 0);
-    return status;
-  }
-
- private:
-  pid_t pid_ = -1;
-};
 
 }  // namespace
 
@@ -110,62 +76,6 @@ TEST_CASE("a second owner is refused while the first lives") {
   const Scratch scratch;
   const auto segment = own(scratch);
   CHECK_THROWS_WITH(own(scratch, milliseconds(30)), Contains("still holds it"));
-}
-
-TEST_CASE("a former copper_service is asked to end, and the segment taken over from it") {
-  const Scratch scratch;
-  const Child former([&](auto ready) {
-    ::prctl(PR_SET_NAME, "copper_service");
-    const auto segment = own(scratch);
-    ready();
-    for (;;) ::pause();
-    return 0;
-  });
-  const auto segment = own(scratch, milliseconds(5000));
-  CHECK(segment.header().service_generation == 2);
-  const int status = former.wait();
-  REQUIRE(WIFSIGNALED(status));
-  CHECK(WTERMSIG(status) == SIGTERM);
-}
-
-TEST_CASE("a stopped copper_service, which hears no SIGTERM, is killed") {
-  const Scratch scratch;
-  const Child former([&](auto ready) {
-    ::prctl(PR_SET_NAME, "copper_service");
-    const auto segment = own(scratch);
-    std::signal(SIGTERM, SIG_IGN);
-    ready();
-    ::raise(SIGSTOP);
-    return 0;
-  });
-  const auto segment = own(scratch, milliseconds(2000));
-  const int status = former.wait();
-  REQUIRE(WIFSIGNALED(status));
-  CHECK(WTERMSIG(status) == SIGKILL);
-}
-
-TEST_CASE("an owner that takes its files along when it ends is followed by a new segment") {
-  const Scratch scratch;
-  static volatile std::sig_atomic_t asked = 0;
-  const Child former([&](auto ready) {
-    ::prctl(PR_SET_NAME, "copper_service");
-    auto segment = own(scratch);
-    sigset_t terminate;
-    sigset_t before;
-    sigemptyset(&terminate);
-    sigaddset(&terminate, SIGTERM);
-    sigprocmask(SIG_BLOCK, &terminate, &before);
-    std::signal(SIGTERM, [](int) { asked = 1; });
-    ready();
-    while (asked == 0) sigsuspend(&before);
-    segment.unlink_files();
-    return 0;
-  });
-  const auto segment = own(scratch, milliseconds(5000));
-  CHECK(segment.header().service_generation == 1);
-  CHECK(std::filesystem::exists(scratch / "node0.segment"));
-  CHECK(std::filesystem::exists(scratch / "node0.bell.1"));
-  CHECK(former.wait() == 0);
 }
 
 TEST_CASE("a second front end is refused while the first lives, and locks outlive neither") {
