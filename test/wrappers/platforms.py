@@ -28,6 +28,8 @@ FRONTIER = {"SLURM_JOB_ID": JOB, "SLURM_JOB_NODELIST": "frontier[00009-00011,106
 
 
 class Platforms(MountTest):
+    limit_s = 120
+
     def setUp(self):
         super().setUp()
         self.top = self.directory()
