@@ -189,9 +189,7 @@ void RingClients::move_in() {
       waited_in_vain_ = std::min(waited_in_vain_, bytes.size());
       no_room(record);
     }
-    finish(waiting, record);
-    roomless_bytes_ -= bytes.size();
-    roomless_.pop_front();
+    leave(roomless_.begin());
   }
 }
 
@@ -212,10 +210,14 @@ void RingClients::give_up(Which which) {
       continue;
     }
     no_room(one->record);
-    finish(one->waiting, one->record);
-    roomless_bytes_ -= one->bytes.size();
-    one = roomless_.erase(one);
+    one = leave(one);
   }
+}
+
+std::deque<RingClients::Roomless>::iterator RingClients::leave(std::deque<Roomless>::iterator one) {
+  finish(one->waiting, one->record);
+  roomless_bytes_ -= one->bytes.size();
+  return roomless_.erase(one);
 }
 
 void RingClients::no_room(CompletionRecord& record) {

@@ -84,6 +84,7 @@ class RingClients final : public Clients {
     Instant until{};
   };
   std::deque<Roomless> roomless_;
+  std::deque<Roomless>::iterator leave(std::deque<Roomless>::iterator one);  // answered; the next one
   std::size_t roomless_bytes_ = 0;
   std::size_t waited_in_vain_ = SIZE_MAX;  // bytes; nothing as long waits until something as long finds room
   std::array<Latencies, kind_count> latencies_{};

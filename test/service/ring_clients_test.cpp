@@ -107,7 +107,9 @@ TEST_CASE("it waits no longer than is stated, and the next one not at all until 
   const auto begin = std::chrono::steady_clock::now();
   rig.answer(1);
   auto completion = rig.completion();
-  while (!completion) completion = rig.completion();
+  while (!completion && std::chrono::steady_clock::now() - begin < 10 * room_patience)
+    completion = rig.completion();
+  REQUIRE(completion);
   CHECK(std::chrono::steady_clock::now() - begin >= room_patience);
   CHECK(completion->error == ENOBUFS);
   rig.answer(2);

@@ -17,6 +17,26 @@ Segment own(const Scratch& scratch, milliseconds patience = milliseconds(0)) {
   return Segment::own({.stem = scratch / "node0", .lanes = 2, .arena_bytes = std::size_t{1} << 20}, patience);
 }
 
+volatile std::sig_atomic_t asked_to_end = 0;
+
+// A copper_service that does one thing more when it is asked to end: a child's body.
+template <class Last>
+auto owner_until_asked(const Scratch& scratch, Last last) {
+  return [&scratch, last](auto ready) {
+    ::prctl(PR_SET_NAME, "copper_service");
+    auto segment = own(scratch);
+    sigset_t terminate;
+    sigset_t before;
+    sigemptyset(&terminate);
+    sigaddset(&terminate, SIGTERM);
+    sigprocmask(SIG_BLOCK, &terminate, &before);
+    std::signal(SIGTERM, [](int) { asked_to_end = 1; });
+    ready();
+    while (asked_to_end == 0) sigsuspend(&before);
+    return last(segment) ? 0 : 1;
+  };
+}
+
 }  // namespace
 
 TEST_CASE("a former copper_service is asked to end, and the segment taken over from it") {
@@ -53,15 +73,7 @@ TEST_CASE("a stopped copper_service, which hears no SIGTERM, is killed") {
 
 TEST_CASE("what a former owner adds while it is asked to end is known") {
   const Scratch scratch;
-  static volatile std::sig_atomic_t asked = 0;
-  const Child former([&](auto ready) {
-    ::prctl(PR_SET_NAME, "copper_service");
-    auto segment = own(scratch);
-    std::signal(SIGTERM, [](int) { asked = 1; });
-    ready();
-    while (asked == 0) ::usleep(1000);
-    return segment.commit_arena(8192) ? 0 : 1;
-  });
+  const Child former(owner_until_asked(scratch, [](Segment& segment) { return segment.commit_arena(8192); }));
   const auto segment = own(scratch, milliseconds(5000));
   CHECK(former.wait() == 0);
   CHECK(segment.arena_committed() == 8192);
@@ -69,21 +81,10 @@ TEST_CASE("what a former owner adds while it is asked to end is known") {
 
 TEST_CASE("an owner that takes its files along when it ends is followed by a new segment") {
   const Scratch scratch;
-  static volatile std::sig_atomic_t asked = 0;
-  const Child former([&](auto ready) {
-    ::prctl(PR_SET_NAME, "copper_service");
-    auto segment = own(scratch);
-    sigset_t terminate;
-    sigset_t before;
-    sigemptyset(&terminate);
-    sigaddset(&terminate, SIGTERM);
-    sigprocmask(SIG_BLOCK, &terminate, &before);
-    std::signal(SIGTERM, [](int) { asked = 1; });
-    ready();
-    while (asked == 0) sigsuspend(&before);
+  const Child former(owner_until_asked(scratch, [](Segment& segment) {
     segment.unlink_files();
-    return 0;
-  });
+    return true;
+  }));
   const auto segment = own(scratch, milliseconds(5000));
   CHECK(segment.header().service_generation == 1);
   CHECK(std::filesystem::exists(scratch / "node0.segment"));
