@@ -6,6 +6,7 @@
 
 #include "test/simulation/clears.h"
 #include "test/simulation/faults.h"
+#include "test/simulation/reader.h"
 #include "test/simulation/scenario.h"
 #include "test/simulation/source.h"
 #include "tree/limits.h"
@@ -23,23 +24,6 @@ constexpr std::uint32_t directories = 3;
 constexpr std::uint32_t files_per_directory = 4;
 constexpr std::uint32_t blocks_per_file = 3;
 constexpr std::size_t large_store = std::size_t{1} << 20;  // nothing is evicted
-
-// One process on a node: opens a file by its entry or by its directory's listing, and reads its blocks.
-struct Reader {
-  Rank rank{};
-  bool last_look = false;  // after the changes: must see what is
-  int opens_left = 0;
-  std::size_t tries = 0;
-  Instant first_try{};
-  bool by_listing = false;
-  std::string path{};
-  std::optional<Version> gone{};   // what the last try found to be gone
-  std::optional<Client> client{};  // while it waits
-  Key key{};                       // what it waits for
-  Tag have = 0;
-  Instant asked{};
-  std::map<Key, Tag> seen{};  // bytes it could still have
-};
 
 // Segments short enough for a long block to be several.
 constexpr FlowLimits flow{.headers_in_flight = 8, .bytes_in_flight = 20'000, .segment_bytes = 2'000};
