@@ -9,7 +9,7 @@ import signal
 import subprocess
 import time
 
-from cluster import HERE, HOME, LOGIN, eventually, main
+from cluster import HERE, HOME, LOGIN, ROOM, SOURCE, eventually, main
 from jobs_test import FILES, JobScripts, SlurmTests
 from namespaces import PYTHON
 
@@ -24,10 +24,10 @@ class Faults(JobScripts):
     def by_hand(self, command, host=LOGIN, **more):
         return self.cluster.run(host, ["bash", "-c", f"module load copper && {command}"], **more)
 
-    def launch(self):
+    def launch(self, command="launch_copper.sh --hostfile hosts", **where):
         with open(f"{HOME}/hosts", "w", encoding="utf-8") as file:
             file.writelines(f"{host}\n" for host in self.cluster.hosts)
-        done = self.by_hand("launch_copper.sh --hostfile hosts")
+        done = self.by_hand(command, **where)
         self.assertEqual((done.returncode, done.stderr), (0, ""), self.logs())
 
     def reads(self, host, name):
@@ -159,9 +159,45 @@ class SwitchedOff(Faults):
         self.stopped_without(LEAF)
 
 
+class DeadHostOfLaunch(Faults):
+    def test_without_the_host_where_launch_ran_the_others_read_on_without_a_service(self):
+        self.launch(host=LEAF)
+        self.every_host_reads()
+        others = [host for host in self.cluster.hosts if host != LEAF]
+        with self.programs_that_notice_nothing(others):
+            self.cluster.kill(LEAF)
+            for host in others:
+                self.becomes(None, host)
+        self.every_host_reads(others)
+        self.stopped_without(LEAF)
+
+
 class DeadHostOfASlurmJob(SlurmTests, Faults):
     def test_a_dead_host_is_left_out_and_stop_names_it(self):
         self.running("--no-kill")
+        self.every_host_reads()
+        others = [host for host in self.cluster.hosts if host != LEAF]
+        with self.programs_that_notice_nothing(others):
+            self.cluster.kill(LEAF)
+            self.becomes((1, [LEAF], 3), ROOT)
+        self.every_host_reads(others)
+        self.stopped_without(LEAF)
+
+
+class DeadHostOfAPalsJob(Faults):
+    """A stand-in for PALS, which takes its options and no others and is hydra inside: the steps, the probe and stop are what
+    they are with PALS, not what PALS itself does when a host dies."""
+
+    def setUp(self):
+        super().setUp()
+        os.symlink(f"{SOURCE}/test/wrappers/stand_in_mpiexec.py", f"{ROOM}/bin/mpiexec")
+        self.job = {"PBS_JOBID": "7.pbs", "PBS_NODEFILE": f"{HOME}/hosts"}
+
+    def by_hand(self, command, host=LOGIN, **more):
+        return super().by_hand(command, host, env=self.job, **more)
+
+    def test_a_dead_host_is_left_out_and_stop_names_it(self):
+        self.launch("launch_copper_aurora.sh -b 0 -n auto")
         self.every_host_reads()
         others = [host for host in self.cluster.hosts if host != LEAF]
         with self.programs_that_notice_nothing(others):

@@ -1,10 +1,12 @@
 #!/usr/bin/python3
 """Stands in for PALS' mpiexec, which is on no machine of ours: takes the options that ALCF and HPE document and no other, and
-runs the program where all ranks are on this host. What it was told goes to ~/mpiexec.log, one JSON list a line.
+runs the program: itself where this is the only host, else by hydra, which is told the same in its own words. So what happens
+when a host dies is what hydra does. What it was told goes to ~/mpiexec.log, one JSON list a line.
 Exit status 64: it was called as PALS cannot be."""
 
 import json
 import os
+import socket
 import sys
 
 FLAGS = {"--genvall", "--envall", "--no-transfer", "--no-abort-on-failure", "--line-buffer"}
@@ -53,10 +55,13 @@ def main():
         refuse("--pmi")
     if not command or not os.access(command[0], os.X_OK):
         refuse("no program")
-    if len(hosts) != 1:
-        refuse("this stand-in has one host")
-    os.chdir(options.get("--wdir", "."))
-    os.execv(command[0], command)
+    if hosts == [socket.gethostname()]:
+        os.chdir(options.get("--wdir", "."))
+        os.execv(command[0], command)
+    stay = ["-disable-auto-cleanup"] if "--no-abort-on-failure" in options else []
+    os.execvp("mpiexec.hydra", ["mpiexec.hydra", "-rmk", "user", "-launcher", "ssh", "-bind-to", "none", "-hosts", ",".join(hosts),
+                                "-n", options["-n"], "-ppn", options["--ppn"], "-wdir", options.get("--wdir", "."), *stay,
+                                *command])
 
 
 main()

@@ -2,6 +2,7 @@
 """Shared memory is full, when a run starts and while it goes on: a line, or bytes read from storage directly; no process dies of
 it. Root's: it makes /dev/shm as small as it likes, in a mount namespace of its own."""
 
+import errno
 import os
 import sys
 
@@ -15,6 +16,7 @@ from processes import ranks  # noqa: E402
 
 SHARED_MIB = 160
 FILES = 40
+NAMES, PROVIDED_FOR = 10_000, 4_000  # in one directory; of the 4,096 that there is room for ahead some are in use
 
 
 class Full(MountTest):
@@ -62,6 +64,33 @@ class Full(MountTest):
             self.assertEqual(front_end["worker_deaths"], 0)
             self.assertGreater(front_end["fuse_direct"], 0)
             self.reads(step=8)
+
+    def test_new_names_beyond_those_provided_for_are_refused_until_there_is_room(self):
+        names = os.path.join(self.source, "names")
+        os.mkdir(names)
+        for n in range(NAMES):
+            with open(os.path.join(names, str(n)), "wb"):
+                pass
+        with Nodes(1) as self.nodes:
+            before = self.nodes.processes()
+            self.fill()
+            refused = self.refused(names)
+            self.assertEqual(set(refused), {errno.ENOMEM})
+            self.assertLess(len(refused), NAMES - PROVIDED_FOR)
+            self.assertEqual(self.nodes.processes(), before)
+            os.unlink(self.ballast)
+            self.assertEqual(self.refused(names), [])
+            self.assertEqual(self.nodes.stats()["front_end"]["worker_deaths"], 0)
+
+    def refused(self, names):
+        """The errors of looking at each."""
+        errors = []
+        for n in range(NAMES):
+            try:
+                os.stat(self.nodes.path(0, f"{names}/{n}"))
+            except OSError as error:
+                errors.append(error.errno)
+        return errors
 
     def test_a_rank_that_dies_while_it_is_full_is_replaced(self):
         with Nodes(1) as self.nodes:
