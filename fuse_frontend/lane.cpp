@@ -47,7 +47,7 @@ Lane::Lane(const Shared& shared, Questions::Options options)
     : shared_(shared),
       number_(options.lane),
       slots_(share(shared.segment, options.lane)),
-      questions_(shared.segment, inbox_, shared.log, std::move(options)),
+      questions_(shared.segment, inbox_, shared.direct_pace, shared.log, std::move(options)),
       epoll_(make_epoll()) {
   add(epoll_.get(), shared_.segment.bell_fd(number_), EPOLLIN);
   add(epoll_.get(), inbox_.fd(), EPOLLIN);

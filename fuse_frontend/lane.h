@@ -45,6 +45,7 @@ struct Shared {
   const Links& links;
   HeldBlocks& held_blocks;
   LargeFiles& large_files;
+  NodePace& direct_pace;  // of reading storage without the rank
   AbsentNames& absent;
   Notifier& notifier;
   Forgetter& forgetter;

@@ -126,14 +126,16 @@ bool serve(Segment& segment, int device, const WorkerOptions& options,
   const Links links(options.mount, options.local, options.map_links);
   HeldBlocks held_blocks(std::min(segment.arena().size() / held_blocks_share, held_blocks_bytes));
   LargeFiles large_files(header);
+  NodePace direct_pace(options.direct_per_second, header.ranks);
   AbsentNames absent(segment);
   Notifier notifier(session.get(), header);
   if (inherited) recheck_directories(notifier, inodes);
   if (inherited && options.recorder != nullptr) options.recorder->resume();
   Forgetter forgetter(view, inodes, absent, held_blocks, notifier);
   ControlReplies control(generation);
-  const Shared shared{segment,     session.get(), device,   inodes,    view,    links, held_blocks,
-                      large_files, absent,        notifier, forgetter, control, log,   options.recorder};
+  const Shared shared{segment,  session.get(), device,      inodes,      view,
+                      links,    held_blocks,   large_files, direct_pace, absent,
+                      notifier, forgetter,     control,     log,         options.recorder};
   header.mount_state.store(static_cast<std::uint32_t>(segment::MountState::mounted),
                            std::memory_order_release);
   log->info("worker {} serves {} with {} lane(s)", generation, options.mount, segment.lanes());
@@ -146,8 +148,6 @@ bool serve(Segment& segment, int device, const WorkerOptions& options,
       Lane lane(shared, {.lane = number,
                          .generation = generation,
                          .direct = {.threads = std::max<std::size_t>(1, direct_threads / segment.lanes()),
-                                    .per_second = options.direct_per_second,
-                                    .shares = segment.lanes(),
                                     .mount = options.mount,
                                     .local = options.local}});
       header.lane_threads[number].store(static_cast<std::uint32_t>(::gettid()));

@@ -1,7 +1,6 @@
 // See direct.h.
 #include "fuse_frontend/rank/direct.h"
 
-#include <random>
 #include <utility>
 
 #include "service/storage/mounts.h"
@@ -22,16 +21,10 @@ StorageOptions storage_options(const DirectOptions& options) {
   return storage;
 }
 
-Pace pace_of(const DirectOptions& options, Instant now) {
-  std::random_device chance;
-  return direct_pace(options.per_second, static_cast<double>(options.shares),
-                     std::uniform_real_distribution(0.0, 1.0)(chance), now);
-}
-
 }  // namespace
 
-Direct::Direct(const DirectOptions& options, std::function<void()> wake, Instant now)
-    : storage_(storage_options(options), memory_, std::move(wake)), pace_(pace_of(options, now)) {}
+Direct::Direct(const DirectOptions& options, NodePace& pace, std::function<void()> wake)
+    : storage_(storage_options(options), memory_, std::move(wake)), pace_(pace) {}
 
 void Direct::read(const Key& key, std::uint64_t client, std::uint64_t epoch, Instant now) {
   const auto [found, first] = waiting_.try_emplace(key);
@@ -45,8 +38,7 @@ void Direct::read(const Key& key, std::uint64_t client, std::uint64_t epoch, Ins
 }
 
 void Direct::go_on(Instant now) {
-  for (; !line_.empty() && pace_.may(now); line_.pop_front()) {
-    pace_.costs(direct_operations(line_.front().kind), now);
+  for (; !line_.empty() && pace_.take(direct_operations(line_.front().kind), now); line_.pop_front()) {
     storage_.load(Load{std::move(line_.front()), std::nullopt});
   }
 }

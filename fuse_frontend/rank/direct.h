@@ -1,7 +1,6 @@
 // Reading storage without the rank, for the time that it does not answer. Many nodes whose ranks died must
 // not fall on the file system at once: few threads, at a pace that counts operations of storage and is the
-// job's, shared evenly (tree/pace.h), and each node begins at another moment. One thread; nothing here
-// blocks.
+// node's (node_pace.h). One thread; nothing here blocks.
 #pragma once
 
 #include <chrono>
@@ -13,25 +12,23 @@
 #include <unordered_map>
 #include <vector>
 
+#include "fuse_frontend/rank/node_pace.h"
 #include "service/storage/storage.h"
 #include "tree/key.h"
-#include "tree/pace.h"
 
 namespace copper {
 
 struct DirectOptions {
   std::chrono::milliseconds freshness{0};  // of its answers
   std::size_t threads = 1;
-  double per_second = direct_per_second;
-  std::size_t shares = 1;  // of that: nodes of the job, times those on each that read directly
-  std::string mount;       // our own; other mounts of ours on this host are found
+  std::string mount;  // our own; other mounts of ours on this host are found
   LocalTrees local;
 };
 
 class Direct {
  public:
-  // `wake` is called, on any thread, when take() has something.
-  Direct(const DirectOptions& options, std::function<void()> wake, Instant now);
+  // `wake` is called, on any thread, when take() has something. `pace` outlives this.
+  Direct(const DirectOptions& options, NodePace& pace, std::function<void()> wake);
 
   // Who asks in a later epoch of the view than the read under way began in waits for another one.
   void read(const Key& key, std::uint64_t client, std::uint64_t epoch, Instant now);
@@ -50,7 +47,7 @@ class Direct {
  private:
   HeapMemory memory_;
   PosixStorage storage_;
-  Pace pace_;
+  NodePace& pace_;
   std::deque<Key> line_;  // to be read when the pace allows
   struct Waiting {
     std::uint64_t epoch = 0;  // in which the read began

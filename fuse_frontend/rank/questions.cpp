@@ -55,9 +55,11 @@ class Questions::Leases {
   const std::thread::id lane_ = std::this_thread::get_id();
 };
 
-Questions::Questions(Segment& segment, Inbox& inbox, std::shared_ptr<spdlog::logger> log, Options options)
+Questions::Questions(Segment& segment, Inbox& inbox, NodePace& pace, std::shared_ptr<spdlog::logger> log,
+                     Options options)
     : segment_(segment),
       inbox_(inbox),
+      pace_(pace),
       log_(std::move(log)),
       options_(std::move(options)),
       posts_(segment.lane(options_.lane).posts),
@@ -69,10 +71,15 @@ Questions::Questions(Segment& segment, Inbox& inbox, std::shared_ptr<spdlog::log
 // ---- asking ----
 
 // Without asking, where the rank has it. Of what is long the rank lends the bytes themselves, while it lives.
+// What a dead one left may be what it died of: it is whole, or not there.
 bool Questions::find(Asked& asked) {
   const auto bytes_max = rank_lives_ ? copied_bytes_max : limits::block_bytes;
   auto found = cache_.find(asked.key_, asked.have_, clock_now(), bytes_max);
   if (!found) return false;
+  if (!rank_lives_ && !found->unchanged && tag_of(found->value->span()) != found->tag) {
+    count(segment_.header(), segment::FuseCounter::fuse_damaged);
+    return false;
+  }
   count(segment_.header(), segment::FuseCounter::fuse_found);
   asked.request_.recording().answered(asked.key_, found->value);
   if (rank_lives_) post(Post{.kind = PostKind::found, .key = asked.key_});
@@ -107,9 +114,7 @@ void Questions::ask_directly(Asked& asked) {
     auto options = options_.direct;
     options.freshness = std::chrono::milliseconds{std::min<std::uint64_t>(
         segment_.header().freshness_ms.load(std::memory_order_relaxed), limits::freshness_max.count())};
-    options.shares *= std::max(1u, segment_.header().ranks.load(std::memory_order_relaxed));
-    direct_ = std::make_unique<Direct>(
-        options, [&inbox = inbox_] { inbox.ring(); }, clock_now());
+    direct_ = std::make_unique<Direct>(options, pace_, [&inbox = inbox_] { inbox.ring(); });
   }
   count(segment_.header(), segment::FuseCounter::fuse_direct);
   asked.client_ = next_client();
@@ -294,10 +299,16 @@ void Questions::watch(Instant now) {
   const auto generation = segment_.header().service_generation.load(std::memory_order_acquire);
   const bool another = generation != service_generation_;
   service_generation_ = generation;
-  const bool lives = look_at_rank(now);
+  auto& lane = segment_.lane(options_.lane);
+  if (another) completions_ = CompletionConsumer(lane.completions);
+  // Nothing comes over a damaged ring, whoever lives at its other end.
+  const bool damaged = !plausible(lane.posts) || !plausible(lane.completions);
+  const bool lives = !damaged && look_at_rank(now);
   if (lives != rank_lives_) {
-    log_->warn("{}",
-               lives ? "the rank answers again" : "the rank shows no sign of life: reading storage directly");
+    if (damaged) count(segment_.header(), segment::FuseCounter::fuse_damaged);
+    log_->warn("{}", lives     ? "the rank answers again"
+                     : damaged ? "the rings in shared memory are damaged: reading storage directly"
+                               : "the rank shows no sign of life: reading storage directly");
     rank_lives_ = lives;
   }
   if (another || !lives) {

@@ -3,8 +3,9 @@
 // What the rank has ready is found without asking it (rank_cache.h); it is told so when it next looks.
 //
 // One thread, the lane's; bytes that came from the rank may be let go on any. Every wait is bounded: where
-// the rank shows no sign of life, has no room, or finds another rank dead that it would have to ask, the
-// question goes to storage directly (direct.h); where another rank took the segment over, it is posted again.
+// the rank shows no sign of life or the rings are damaged, where it has no room, or finds another rank dead
+// that it would have to ask, the question goes to storage directly (direct.h); where another rank took the
+// segment over, it is posted again.
 // A completion nobody waits for any more ends the lease it came with.
 #pragma once
 
@@ -48,7 +49,8 @@ class Questions {
     std::uint32_t generation = 0;  // the worker's
     DirectOptions direct;
   };
-  Questions(Segment& segment, Inbox& inbox, std::shared_ptr<spdlog::logger> log, Options options);
+  Questions(Segment& segment, Inbox& inbox, NodePace& pace, std::shared_ptr<spdlog::logger> log,
+            Options options);
 
   // Takes what was completed, resumes who waited; returns the notices that were among it.
   std::vector<Noticed> completions();
@@ -93,6 +95,7 @@ class Questions {
 
   Segment& segment_;
   Inbox& inbox_;
+  NodePace& pace_;
   std::shared_ptr<spdlog::logger> log_;
   Options options_;
   PostProducer posts_;
@@ -103,7 +106,7 @@ class Questions {
   std::unordered_map<std::uint64_t, Asked*> waiting_;  // by client
   std::uint32_t last_number_ = 0;
   std::uint32_t service_generation_;
-  bool rank_lives_ = true;
+  bool rank_lives_ = true;          // and can be asked
   std::uint64_t last_sign_ = 0;     // of the rank's life, as last seen,
   Instant last_look_{};             // when,
   Duration silence_{};              // and for how long it has been the same

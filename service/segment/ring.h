@@ -1,6 +1,7 @@
 // One end of a ring in the segment. Single producer, single consumer; either side may be killed at any
-// moment. The other side's index is believed only as far as it is plausible (0 <= tail - head <= N); records
-// are copied out before they are looked at, so that a record changed under the reader is at worst refused.
+// moment. The other side's index is believed only as far as it is plausible (0 <= tail - head <= N): else
+// nothing is there and no room, and neither end brings that about. Records are copied out before they are
+// looked at, so that a record changed under the reader is at worst refused.
 #pragma once
 
 #include <atomic>
@@ -9,6 +10,13 @@
 #include "service/segment/layout.h"
 
 namespace copper {
+
+// Neither end has written other indices.
+template <class Record, std::uint32_t N>
+bool plausible(const segment::RingArea<Record, N>& area) {
+  const auto head = area.head.load(std::memory_order_acquire);  // before the tail, which is never behind it
+  return area.tail.load(std::memory_order_acquire) - head <= N;
+}
 
 template <class Record, std::uint32_t N>
 class RingProducer {
@@ -39,7 +47,10 @@ class RingProducer {
 template <class Record, std::uint32_t N>
 class RingConsumer {
  public:
-  explicit RingConsumer(segment::RingArea<Record, N>& area) : area_(&area) {}
+  // Goes on where a former consumer of the ring was; where that cannot be, with what comes next.
+  explicit RingConsumer(segment::RingArea<Record, N>& area) : area_(&area) {
+    if (!plausible(area)) area.head.store(area.tail.load(std::memory_order_acquire));
+  }
 
   // The oldest record, in place, or null. Copy what you need of it, check it, then pop().
   const Record* front() const {

@@ -3,10 +3,14 @@
 
 #include <spdlog/sinks/null_sink.h>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cstring>
+#include <span>
+#include <thread>
 
 #include "fuse_frontend/async.h"
+#include "fuse_frontend/clock.h"
 #include "service/arena.h"
 #include "service/segment_index.h"
 #include "test/service/scratch.h"
@@ -22,6 +26,7 @@ const Key library = Key::file_block("/lus/x.so", 3, {1, 5 << 20, 3, 4});
 struct Ranks {  // of one segment, one after the other
   Ranks() {
     segment.header().worker_generation = 1;
+    segment.header().ranks = 1;
     next_rank();
   }
 
@@ -60,12 +65,23 @@ struct Lane {
     request.bytes({});
   }
 
+  // Until storage has answered.
+  void directly() {
+    for (int tries = 0; text.empty() && tries < 1000; ++tries) {
+      questions.watch(clock_now());
+      questions.completions();
+      std::this_thread::sleep_for(1ms);
+    }
+  }
+
   Ranks& ranks;
   Inbox inbox;
+  NodePace pace{1000, ranks.segment.header().ranks};
   Slots slots{ranks.segment.slots().first(4)};
   Questions questions{
       ranks.segment,
       inbox,
+      pace,
       std::make_shared<spdlog::logger>("none", std::make_shared<spdlog::sinks::null_sink_mt>()),
       {.lane = 0, .generation = 1, .direct = {}}};
   std::string text;  // answered
@@ -102,6 +118,47 @@ TEST_CASE("what the successor does not have is asked of it anew") {
   ranks.next_rank();
   lane.questions.watch(Instant{100s} + 2ms);
   CHECK(lane.text == "code");
+}
+
+TEST_CASE("over a damaged ring no rank is asked, however it lives, and the next one is again") {
+  Ranks ranks;
+  Lane lane(ranks);
+  lane.questions.watch(clock_now());
+  auto& rings = ranks.segment.lane(0);
+  auto& index = GENERATE(0, 1) == 0 ? rings.completions.tail : rings.posts.head;
+  const auto was = index.exchange(1 << 30);
+  lane.ask(library);
+  ++ranks.segment.header().service_alive_ns;
+  lane.directly();
+  CHECK(lane.text == "an error");  // of storage: there is no such file
+  CHECK(ranks.segment.header().fuse_counters[static_cast<std::size_t>(segment::FuseCounter::fuse_damaged)] ==
+        1);
+  if (&index == &rings.posts.head) index = was;  // which the next rank would mend
+  ranks.keep(library, "code");
+  ranks.next_rank();
+  lane.questions.watch(clock_now());
+  CHECK(plausible(rings.completions));
+  lane.text.clear();
+  lane.ask(library);
+  CHECK(lane.text == "code");
+}
+
+TEST_CASE("what a dead rank left is shown where it is whole") {
+  Ranks ranks;
+  Lane lane(ranks);
+  ranks.keep(library, "code");
+  for (auto now = clock_now() - 6s; now < clock_now(); now += 200ms) lane.questions.watch(now);  // silent
+  lane.ask(library);
+  CHECK(lane.text == "code");
+  const auto code = std::ranges::search(ranks.segment.arena(), std::as_bytes(std::span("code", 4)));
+  REQUIRE(!code.empty());
+  code.front() ^= std::byte{1};
+  lane.text.clear();
+  lane.ask(library);
+  lane.directly();
+  CHECK(lane.text == "an error");  // of storage
+  CHECK(ranks.segment.header().fuse_counters[static_cast<std::size_t>(segment::FuseCounter::fuse_damaged)] ==
+        1);
 }
 
 }  // namespace copper

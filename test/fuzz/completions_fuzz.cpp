@@ -21,7 +21,7 @@ class Rig {
   explicit Rig(Segment& segment)
       : segment_(segment),
         slots_(segment.slots().first(64)),
-        questions_(segment, inbox_, log_, {.lane = 0, .generation = 1, .direct = {}}) {}
+        questions_(segment, inbox_, pace_, log_, {.lane = 0, .generation = 1, .direct = {}}) {}
 
   void step(std::uint8_t what, FuzzInput& input) {
     auto& header = segment_.header();
@@ -144,6 +144,7 @@ class Rig {
   const std::shared_ptr<spdlog::logger> log_ =
       std::make_shared<spdlog::logger>("none", std::make_shared<spdlog::sinks::null_sink_mt>());
   Inbox inbox_;
+  NodePace pace_{1000, segment_.header().ranks};
   Slots slots_;
   std::deque<Bytes> bytes_;
   Questions questions_;
@@ -155,8 +156,8 @@ class Rig {
 }  // namespace
 
 // Storage that fails at once.
-Direct::Direct(const DirectOptions&, std::function<void()> wake, Instant now)
-    : storage_({}, memory_, std::move(wake)), pace_(1, 1, 1, now) {}
+Direct::Direct(const DirectOptions&, NodePace& pace, std::function<void()> wake)
+    : storage_({}, memory_, std::move(wake)), pace_(pace) {}
 void Direct::go_on(Instant) {}
 std::optional<Instant> Direct::due(Instant) { return std::nullopt; }
 void Direct::read(const Key& key, std::uint64_t client, std::uint64_t, Instant) {

@@ -63,6 +63,23 @@ TEST_CASE("implausible indices of the other side read as nothing there and no ro
   CHECK(producer.reserve() == nullptr);
 }
 
+TEST_CASE("the next consumer begins with what comes next where the indices of the former cannot be") {
+  Area area{};
+  Producer producer(area);
+  *producer.reserve() = 1;
+  producer.publish();
+  CHECK(plausible(area));
+  CHECK(*Consumer(area).front() == 1);
+  area.head = 5;
+  CHECK(!plausible(area));
+  Consumer next(area);
+  CHECK(plausible(area));
+  CHECK(next.front() == nullptr);
+  *producer.reserve() = 2;
+  producer.publish();
+  CHECK(*next.front() == 2);
+}
+
 TEST_CASE("a consumer that says asleep is rung, and one that finds a record does not sleep") {
   Area area{};
   Producer producer(area);
