@@ -80,7 +80,7 @@ job_dir=$run_job_dir
 if read_record "$runs/$run_job"; then
   [[ $run_job_dir == "$job_dir" ]] || refuse "another launch, of $run_job_dir, has the name $run_job"
   run_processes+=("$$ $(start_time $$) $name")
-  write_record 2>/dev/null || refuse "/dev/shm is full"
+  write_record 2>/dev/null # where there is no room stop finds the process by its --run-dir
 else
   run_job_dir=$job_dir
   claim_run node "$mount" 1 "$name"

@@ -47,7 +47,7 @@ trap - EXIT
 trap '' HUP INT TERM # of a stop too, while the record names this process
 rm -f -- "$run_dir/events"
 run_processes=("${run_processes[@]:1}")
-write_record
+write_record 2>/dev/null # which without room still names this process, and that will be gone
 trap - HUP INT TERM
 printf 'Copper is ready: %s (log: %s)\n' "$(where_mounted)" "$logs"
 ((pause == 0)) || exec sleep "$pause"

@@ -171,6 +171,30 @@ class OnHosts(HostsTest):
         self.assertTrue(all(self.works(host) for host in self.cluster.hosts))
         self.stopped(self.stop())
 
+    def test_where_shared_memory_is_full_a_rank_is_replaced_and_stop_leaves_nothing(self):
+        self.ready()
+        host = self.cluster.hosts[1]
+        ballast = self.cluster.root(host) + "/dev/shm/ballast"
+
+        def fill():  # and again, since those that end leave room
+            space = os.statvfs(os.path.dirname(ballast))
+            if space.f_bavail:
+                with open(ballast, "ab") as file:
+                    os.posix_fallocate(file.fileno(), file.tell(), space.f_bavail * space.f_frsize)
+
+        def replaced():
+            fill()
+            return self.processes(host, "copper_service") not in ([], former)
+
+        fill()
+        former = self.processes(host, "copper_service")
+        os.kill(former[0], signal.SIGKILL)
+        self.assertTrue(eventually(replaced, 40, pause=0.001), self.logs())
+        self.assertTrue(self.works(host))
+        stopped = self.stop()
+        os.unlink(ballast)
+        self.stopped(stopped)
+
     def test_two_runs_live_side_by_side_and_are_ended_singly(self):
         self.ready()
         self.ready("-v", "/tmp/other")

@@ -12,14 +12,13 @@
 # comes up on a host when it is no longer called "run" does nothing.
 
 write_job() {
-  local name
-  {
-    printf 'version=1\njob=%s\nmount=%s\nplatform=%s\nscheduler_job=%s\n' "$run_job" "$mount" "$platform" "$scheduler_job"
-    printf 'hosts_given=%s\nmpiexec=%s\ncores=%s\n' "$hosts_given" "$mpiexec" "$cores"
-    for name in launcher flags stay together service_flags front_end_flags keep; do printf 'setting=%s %s\n' "$name" "$(setting "$name")"; done
-    [[ $platform != pbs ]] || printf 'environment=PBS_JOBID=%s\n' "$PBS_JOBID" # PALS asks for it, stop need not have it
-    ((!${#site_variables[@]})) || printf 'environment=%s\n' "${site_variables[@]}"
-  } >"$run_job_dir/run.new" && mv -f -- "$run_job_dir/run.new" "$run_job_dir/run"
+  local name lines
+  lines=(version=1 "job=$run_job" "mount=$mount" "platform=$platform" "scheduler_job=$scheduler_job" "hosts_given=$hosts_given"
+    "mpiexec=$mpiexec" "cores=$cores")
+  for name in launcher flags stay together service_flags front_end_flags keep; do lines+=("setting=$name $(setting "$name")"); done
+  [[ $platform != pbs ]] || lines+=("environment=PBS_JOBID=$PBS_JOBID") # PALS asks for it, stop need not have it
+  lines+=("${site_variables[@]/#/environment=}")
+  printf '%s\n' "${lines[@]}" >"$run_job_dir/run.new" && mv -f -- "$run_job_dir/run.new" "$run_job_dir/run"
 }
 
 # Reads the record in a job directory; 1 where there is none, or one that others can write. One look at the directory says

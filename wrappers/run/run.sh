@@ -166,14 +166,13 @@ check_runs() {
 # run_processes: "pid start-time name".
 run_made=() run_processes=()
 
+# 1 where there is no room for it: the former one stays.
 write_record() {
-  {
-    printf 'version=1\nkind=%s\njob=%s\nmount=%s\n' "$run_kind" "$run_job" "$run_mount"
-    printf 'nodes=%s\njob_dir=%s\n' "$run_nodes" "$run_job_dir"
-    ((${#run_made[@]})) && printf 'made=%s\n' "${run_made[@]}"
-    ((${#run_processes[@]})) && printf 'process=%s\n' "${run_processes[@]}"
-    true
-  } >"$run_dir/run.new" && mv -f -- "$run_dir/run.new" "$run_dir/run"
+  printf '%s\n' version=1 "kind=$run_kind" "job=$run_job" "mount=$run_mount" "nodes=$run_nodes" "job_dir=$run_job_dir" \
+    "${run_made[@]/#/made=}" "${run_processes[@]/#/process=}" >"$run_dir/run.new" \
+    && mv -f -- "$run_dir/run.new" "$run_dir/run" && return
+  rm -f -- "$run_dir/run.new"
+  return 1
 }
 
 read_record() {
