@@ -45,6 +45,7 @@ claim_run() { # kind mount nodes name
   for name in "${run_made[@]}"; do
     [[ -d $name ]] || mkdir -m 0755 -- "$name" 2>/dev/null || refuse "cannot make the directory $name"
   done
+  reason=$(check_own_way "$1") || refuse "mount directory: $reason" # another may have been faster
 }
 
 # The directory and the record of a run.
@@ -55,4 +56,5 @@ make_run() { # directory kind mount nodes name
     rm -rf -- "$run_dir"
     refuse "cannot write to $run_dir: /dev/shm is full"
   fi
+  claimed=run
 }

@@ -5,7 +5,7 @@
 # A run is started by a few commands, each with a keeper: on this machine one for each front end and one for the service; on
 # the hosts of a job one step for the front ends, which must outlive a restart of the service, and one for the service.
 
-claimed='' run_job_dir='' # by this launch: run, the run in run_dir; job, the run of the job directory
+claimed='' run_job_dir='' # by this launch: run, the run in run_dir (claim.sh); job, the run of the job directory
 large_job=64 # nodes; with more, files of each rank would be a storm of their own, and logs stay where they are written
 
 # Absolute, on safe ways, and not under the mount, through which nothing can be written.
@@ -36,9 +36,12 @@ find_launcher() {
 
 # The run's name is the scheduler's job, or one of its own; a second launch in a job gets <job>.2.
 name_run() {
-  local name=${scheduler_job:-local-$$-$(date +%s)} number=1
+  local name=${scheduler_job:-local-$$-$(date +%s)} number=1 reason
   run_job=$name
-  [[ -n $dry_run ]] || mkdir -p -- "$log_base" 2>/dev/null || refuse "cannot make the log directory $log_base"
+  if [[ -z $dry_run ]]; then
+    mkdir -p -- "$log_base" 2>/dev/null || refuse "cannot make the log directory $log_base"
+    reason=$(check_way "$log_base/.") || refuse "log directory: $reason" # another may have been faster
+  fi
   while :; do
     run_job_dir=$log_base/$run_job
     if [[ ! -e $runs/$run_job && ! -e $runs/$run_job.launch && ! -e $run_job_dir ]]; then
@@ -123,7 +126,6 @@ print_commands() {
 # This machine's, for all nodes that it plays.
 claim_machine() {
   claim_run local "$mount" "$nodes" launch
-  claimed=run
   mkfifo -- "$run_dir/events" 2>/dev/null || refuse "cannot write to $run_dir: /dev/shm is full"
   write_down
 }
@@ -131,7 +133,6 @@ claim_machine() {
 # A job's: its record in the job directory. Each host is claimed by the step that comes up on it.
 claim_job() {
   make_run "$run_dir" launch "$mount" 0 launch
-  claimed=run
   mkfifo -- "$run_dir/events" 2>/dev/null || refuse "cannot write to $run_dir: /dev/shm is full"
   write_down
   write_job 2>/dev/null || refuse "cannot write to $run_job_dir"
@@ -152,9 +153,11 @@ give_up() {
 
 # What the run is, for people and for tools.
 write_down() {
+  local reason
   mkdir -p -- "$logs" 2>/dev/null || refuse "cannot make the log directory $logs"
   if [[ -n $record ]]; then
     mkdir -p -- "$record" 2>/dev/null || refuse "cannot make the record directory $record"
+    reason=$(check_own_way "$record") || refuse "record directory: $reason"
     [[ -w $record ]] || refuse "the record directory $record is not writable"
   fi
   {
