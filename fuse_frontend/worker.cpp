@@ -139,7 +139,6 @@ bool serve(Segment& segment, int device, const WorkerOptions& options,
   header.mount_state.store(static_cast<std::uint32_t>(segment::MountState::mounted),
                            std::memory_order_release);
   log->info("worker {} serves {} with {} lane(s)", generation, options.mount, segment.lanes());
-  log->flush();
 
   std::latch known(segment.lanes());  // each lane, to all
   std::vector<std::thread> threads;

@@ -38,7 +38,9 @@ using namespace std::chrono_literals;
 
 constexpr auto takeover_patience = 5s;
 constexpr auto leaving_patience = 2s;
+constexpr auto record_patience = 2s;
 constexpr auto parting_patience = 3s;
+constexpr int status_still_held = 75;  // EX_TEMPFAIL of sysexits.h; copper_keeper.sh knows it
 using Log = std::shared_ptr<spdlog::logger>;
 
 std::atomic<bool> told_to_leave{false};
@@ -99,12 +101,10 @@ bool is_whole(const ServiceOptions& options, const Node& node, const std::vector
   for (const auto rank : node.dead()) silent.push_back(names.at(number(rank)));
   log.error("{} silent for {} s: the service ends, to be started again", fmt::join(silent, ", "),
             limits::peer_lost / 1s);
-  try {
-    if (!options.process.log_dir.empty())
-      write_exit_record(options.process.log_dir, options.restarts.count, names.at(number(node.self())),
-                        silent);
-  } catch (const std::exception& error) {
-    log.error("{}", error.what());
+  if (!options.process.log_dir.empty() &&
+      !write_exit_record(options.process.log_dir, options.restarts.count, names.at(number(node.self())),
+                         silent, record_patience)) {
+    log.error("cannot write an exit record to {}", options.process.log_dir.string());
   }
   return false;
 }
@@ -167,6 +167,7 @@ int serve(const ServiceOptions& options, MpiJob& job, Segment& segment, Log log,
     if (auto outcome = index.former(key, std::move(bytes), tag))
       node.adopt(key, std::move(*outcome), started);
   });
+  index.end_former();
   node.counters().add(Counter::blocks_damaged, damaged);
   if (damaged > 0)
     log->warn("{} blocks that a former rank left are damaged: they are fetched again", damaged);
@@ -210,13 +211,29 @@ int serve(const ServiceOptions& options, MpiJob& job, Segment& segment, Log log,
 // One rank's refusal is everybody's: nobody waits for a rank that never starts.
 void together(const MpiJob& job, const std::function<void()>& begin) {
   bool begun = false;
+  bool again = false;
   try {
     begin();
     begun = true;
+  } catch (const StillHeld& refusal) {
+    std::cerr << "copper_service: " << refusal.what() << '\n';
+    again = true;
   } catch (const Refusal& refusal) {
     std::cerr << "copper_service: " << refusal.what() << '\n';
   }
-  if (!job.all(begun)) job.leave(2, leaving_patience);
+  if (job.all(begun)) return;
+  job.leave(job.all(begun || again) ? status_still_held : 2, leaving_patience);
+}
+
+// In a run that has begun, files for people to read are worth no refusal.
+void write_books(const ServiceOptions& options, const MpiJob& job,
+                 const std::optional<std::vector<FacilityBook::Entry>>& book, spdlog::logger& log) {
+  try {
+    write_address_books(options.addresses, job, book, options.log_dir(0, job.size()), log);
+  } catch (const Refusal& refusal) {
+    if (options.restarts.count == 0) throw;
+    log.warn("{}", refusal.what());
+  }
 }
 
 int launch(int argc, char** argv) {
@@ -233,8 +250,7 @@ int launch(int argc, char** argv) {
   together(job, [&] { book = consult_book(options.addresses, job); });
   Log log;
   together(job, [&] { log = open_rank_log(options, job); });
-  together(job,
-           [&] { write_address_books(options.addresses, job, book, options.log_dir(0, job.size()), *log); });
+  together(job, [&] { write_books(options, job, book, *log); });
   std::optional<Segment> segment;
   together(job, [&] { segment = own_segment(options, job); });
   return serve(options, job, *segment, log, process_started);

@@ -10,4 +10,10 @@ class Refusal : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// It may be otherwise later: a former process has to end first, and storage may hold it.
+class StillHeld : public Refusal {
+ public:
+  using Refusal::Refusal;
+};
+
 }  // namespace copper

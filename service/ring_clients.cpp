@@ -237,6 +237,7 @@ void RingClients::reply_control(Client client, const std::string& text) {
 
 // What is told of a key after an answer must not come before it.
 void RingClients::notice(const Key& key) {
+  if (!mounted()) return;
   give_up([](const Roomless&) { return true; });
   CompletionRecord record{};
   record.kind = CompletionKind::notice;
@@ -248,7 +249,7 @@ void RingClients::notice(const Key& key) {
 
 void RingClients::clear(const Path& path, std::uint64_t number) {
   clears_.emplace_back(path, number);
-  tell_of_clear(clears_.back());
+  if (mounted()) tell_of_clear(clears_.back());
 }
 
 void RingClients::tell_of_clear(const std::pair<Path, std::uint64_t>& clear) {
@@ -260,10 +261,12 @@ void RingClients::tell_of_clear(const std::pair<Path, std::uint64_t>& clear) {
   complete(0, record);
 }
 
-// Where nothing is mounted the kernel holds nothing.
+// Where nothing is mounted the kernel holds nothing, and nobody reads what is said to it. A front end that
+// was killed has not said that it is gone.
 bool RingClients::mounted() const {
   return segment_.header().mount_state.load(std::memory_order_acquire) ==
-         static_cast<std::uint32_t>(segment::MountState::mounted);
+             static_cast<std::uint32_t>(segment::MountState::mounted) &&
+         segment_.has_front_end();
 }
 
 std::optional<RingClients::Waiting> RingClients::settle(Client client) {

@@ -13,13 +13,17 @@ namespace copper {
 
 class SegmentIndex final : public ReadyIndex {
  public:
-  // Before the arena's memory changes: from now on nothing is shown of what a former rank left there.
+  // What a former rank showed stays so until it is adopted, or not: a rank that dies meanwhile leaves it to
+  // the next one.
   explicit SegmentIndex(const Segment& segment)
-      : arena_(segment.arena()), shared_(segment.index()), former_(shared_.take()) {}
+      : arena_(segment.arena()), shared_(segment.index()), former_(shared_.shown()) {}
 
   void insert(const Key& key, const Outcome& outcome) override {
     const auto block = block_of(key, outcome);
-    if (block) shared_.insert(KeyHash{}(key), *block, outcome.fresh_until.time_since_epoch().count());
+    if (!block) return;
+    const auto hash = KeyHash{}(key);
+    shared_.insert(hash, *block, outcome.fresh_until.time_since_epoch().count());
+    former_.erase(hash);
   }
   void erase(const Key& key) override { shared_.erase(KeyHash{}(key)); }
 
@@ -31,6 +35,11 @@ class SegmentIndex final : public ReadyIndex {
     if (shown == former_.end() || block_of(key, outcome) != shown->second.block) return std::nullopt;
     outcome.fresh_until = Instant{Duration{shown->second.fresh_until_ns}};
     return outcome;
+  }
+  // All has been found that is there: the rest is shown no more. Before the arena's memory changes.
+  void end_former() {
+    for (const auto& [hash, shown] : former_) shared_.erase(hash);
+    former_.clear();
   }
 
  private:

@@ -61,7 +61,7 @@ start() { # command...
   launcher=$!
   exec {heard}>&-
   if [[ $name == copper_service ]]; then
-    watch "$launcher" &
+    watch "$launcher" "$(start_time "$launcher")" &
     watcher=$!
   fi
   wait "$launcher"
@@ -80,14 +80,14 @@ after() { # seconds command...
 }
 
 # Ends a launcher that waits for what will not come: for hosts that a rank has found gone, which should have ended it; or,
-# started again, for all ranks to come up.
-watch() { # pid
-  local look=3 since=0 limit=60 reason
+# started again, for all ranks to come up. It may outlive its keeper, but not the launcher.
+watch() { # pid start-time
+  local look=3 since=0 limit=60 reason records
   [[ ! -f $job_dir/logs/node_file.txt ]] || limit=$((limit + $(wc -l <"$job_dir/logs/node_file.txt") / 100))
-  while :; do
-    rest $look
+  while rest $look && process_stat "$1" && [[ $stat_start == "$2" ]]; do
     reason=''
-    if compgen -G "$job_dir/logs/exit_record.$restarts.*" >/dev/null; then
+    records=("$job_dir/logs/exit_record.$restarts".*)
+    if [[ -e ${records[0]} ]]; then
       reason='a rank has ended it'
     elif ((restarts)) && [[ ! -e $started ]]; then
       ((look * ++since <= limit)) || reason="not all ranks are there after $limit s"
@@ -97,7 +97,7 @@ watch() { # pid
     note "the service's launcher is ended: $reason"
     kill -TERM "$1"
     rest $look
-    kill -KILL "$1"
+    process_stat "$1" && [[ $stat_start == "$2" ]] && kill -KILL "$1"
   done 2>/dev/null
 }
 
@@ -119,22 +119,28 @@ is_wanted() {
 }
 
 restarts=0 tries_max=6 tries=0 long_enough=600 # seconds: then it is a new story
+still_held=75 # status of a service whose former rank has not ended yet: storage holds it
 read_clock
 begun=$clock
 start "$@"
 while [[ $name == copper_service ]] && is_wanted && job_goes_on; do
   read_clock
   ((clock - begun < long_enough)) || tries=0
-  if ((tries == tries_max)); then
+  if ((status == still_held)); then
+    note "a rank of the former service has not ended yet: this one is started again when it may have"
+    rest 10
+    status=1 # counts, should it not even be started
+  elif ((tries == tries_max)); then
     note "the service ended, or did not start, $((tries + 1)) times: the nodes read storage directly from now on"
     break
+  else
+    note "the service ended with status $status: it is started again"
+    ((tries < 2)) || rest $((1 << (tries - 2)))
+    ((++tries))
   fi
-  note "the service ended with status $status: it is started again"
-  ((tries < 2)) || rest $((1 << (tries - 2)))
-  ((++tries))
   read_clock
   begun=$clock
-  plan_restart "$restarts" "$@" >>"$output" 2>&1 || { note "too few hosts answer" && continue; }
+  plan_restart "$restarts" "$@" >>"$output" 2>&1 || continue
   is_wanted || break
   ((++restarts))
   rm -f -- "$started"

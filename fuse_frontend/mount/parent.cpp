@@ -89,7 +89,7 @@ int have_it_answered(Segment& segment, Mountpoint& mountpoint, const WorkerOptio
                : pause           ? ""
                                  : ": one too many; the mount ends");
     if (!mounted(segment) || !pause) return 1;
-    count_death(segment);
+    if (worker.began()) count_death(segment);
     if (signal_within(*pause)) return 0;
   }
 }

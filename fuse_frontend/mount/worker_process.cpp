@@ -1,19 +1,21 @@
 // See worker_process.h.
 #include "fuse_frontend/mount/worker_process.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
-#include <fstream>
-#include <iterator>
-#include <system_error>
+#include <string_view>
+
+#include "service/segment/file_descriptor.h"
 
 namespace copper {
 namespace {
@@ -33,12 +35,16 @@ int next_signal(milliseconds time) {
   return ::sigtimedwait(&set, nullptr, &timeout);
 }
 
-// Of a thread, as proc(5) has it; X where there is none.
+// Of a thread, as proc(5) has it; X where there is none, ? where that cannot be told.
 char state_of(pid_t process, std::uint32_t thread) {
-  std::ifstream file(fmt::format("/proc/{}/task/{}/stat", process, thread));
-  const std::string stat(std::istreambuf_iterator<char>(file), {});
-  const auto name_end = stat.rfind(") ");
-  return name_end == std::string::npos || name_end + 2 >= stat.size() ? 'X' : stat[name_end + 2];
+  const auto path = fmt::format("/proc/{}/task/{}/stat", process, thread);
+  std::array<char, 1024> stat;
+  const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const auto bytes = file ? ::read(file.get(), stat.data(), stat.size()) : -1;
+  if (bytes < 0) return errno == ENOENT || errno == ESRCH ? 'X' : '?';
+  const std::string_view text(stat.data(), static_cast<std::size_t>(bytes));
+  const auto name_end = text.rfind(") ");
+  return name_end == std::string_view::npos || name_end + 2 >= text.size() ? '?' : text[name_end + 2];
 }
 
 // It runs no more.
@@ -92,11 +98,10 @@ WorkerProcess::WorkerProcess(Segment& segment, const Mountpoint& mountpoint, con
                              const std::shared_ptr<spdlog::logger>& log)
     : segment_(segment) {
   for (auto& thread : segment.header().lane_threads) thread.store(0);
-  log->flush();
   const auto parent = ::getpid();
   pid_ = ::fork();
-  if (pid_ < 0) throw std::system_error(errno, std::generic_category(), "fork");
-  if (pid_ > 0) return;
+  if (pid_ < 0) error_ = errno;
+  if (pid_ != 0) return;
   end_with_parent(parent, mountpoint);
   // The parent decides when it ends; a terminal's Ctrl-C is meant for the parent.
   for (const int signal : {SIGTERM, SIGINT, SIGHUP}) std::signal(signal, SIG_IGN);
@@ -106,6 +111,7 @@ WorkerProcess::WorkerProcess(Segment& segment, const Mountpoint& mountpoint, con
 }
 
 std::optional<int> WorkerProcess::wait() {
+  if (!began()) return std::nullopt;
   auto dead_since = steady_clock::time_point::max();
   while (true) {
     const int signal = next_signal(look_period);
@@ -116,8 +122,12 @@ std::optional<int> WorkerProcess::wait() {
     } else if (const char state = state_of(pid_, static_cast<std::uint32_t>(pid_)); is_dead(state)) {
       if (reap()) return std::nullopt;
       dead_since = std::min(dead_since, steady_clock::now());
-      if (only_hangs() || steady_clock::now() - dead_since > lane_patience) return std::nullopt;
+      if (only_hangs() || steady_clock::now() - dead_since > lane_patience) {
+        ::kill(pid_, SIGKILL);  // whatever the look was worth: two at once would answer one request
+        return std::nullopt;
+      }
     } else {
+      dead_since = steady_clock::time_point::max();
       end_if_stopped(state);
     }
   }
@@ -147,6 +157,7 @@ bool WorkerProcess::only_hangs() const {
 }
 
 std::string WorkerProcess::end() const {
+  if (!began()) return fmt::format("not forked: {}", ::strerror(error_));
   if (!status_) return fmt::format("process {} was killed and hangs inside the system", pid_);
   if (WIFSIGNALED(*status_))
     return fmt::format("process {} died of signal {} ({}){}", pid_, WTERMSIG(*status_),

@@ -22,7 +22,7 @@ std::optional<int> signal_within(std::chrono::milliseconds time);
 
 class WorkerProcess {
  public:
-  // Forks. Throws std::system_error.
+  // Forks, if the system can: else it never began, and has ended.
   WorkerProcess(Segment& segment, const Mountpoint& mountpoint, const WorkerOptions& options,
                 const std::shared_ptr<spdlog::logger>& log);
 
@@ -34,6 +34,7 @@ class WorkerProcess {
   //
   // One that somebody stopped (SIGSTOP) is killed after two seconds.
   std::optional<int> wait();
+  bool began() const { return pid_ > 0; }
   bool succeeded() const { return status_ == 0; }
   std::string end() const;  // how it ended, for a log
 
@@ -48,6 +49,7 @@ class WorkerProcess {
 
   Segment& segment_;
   pid_t pid_ = 0;
+  int error_ = 0;              // of the fork
   std::optional<int> status_;  // as waitpid has it; nothing where it hangs
   int stopped_looks_ = 0;      // in a row
 };

@@ -71,15 +71,10 @@ Questions::Questions(Segment& segment, Inbox& inbox, NodePace& pace, std::shared
 // ---- asking ----
 
 // Without asking, where the rank has it. Of what is long the rank lends the bytes themselves, while it lives.
-// What a dead one left may be what it died of: it is whole, or not there.
 bool Questions::find(Asked& asked) {
   const auto bytes_max = rank_lives_ ? copied_bytes_max : limits::block_bytes;
   auto found = cache_.find(asked.key_, asked.have_, clock_now(), bytes_max);
   if (!found) return false;
-  if (!rank_lives_ && !found->unchanged && tag_of(found->value->span()) != found->tag) {
-    count(segment_.header(), segment::FuseCounter::fuse_damaged);
-    return false;
-  }
   count(segment_.header(), segment::FuseCounter::fuse_found);
   asked.request_.recording().answered(asked.key_, found->value);
   if (rank_lives_) post(Post{.kind = PostKind::found, .key = asked.key_});

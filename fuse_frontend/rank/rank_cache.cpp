@@ -1,6 +1,7 @@
 // See rank_cache.h.
 #include "fuse_frontend/rank/rank_cache.h"
 
+#include "fuse_frontend/count.h"
 #include "fuse_frontend/rank/arena_block.h"
 #include "service/segment/block.h"
 
@@ -19,6 +20,10 @@ std::optional<Answered> RankCache::find(const Key& key, Tag have, Instant now, s
   if (!found.unchanged && said->bytes > bytes_max) return std::nullopt;
   found.value = found.unchanged ? Bytes() : Bytes::copy_of(block->subspan(said->data, said->bytes));
   if (!SharedIndex::unchanged(*seen)) return std::nullopt;
+  if (!found.unchanged && tag_of(found.value->span()) != found.tag) {
+    count(segment_.header(), segment::FuseCounter::fuse_damaged);
+    return std::nullopt;
+  }
   return found;
 }
 

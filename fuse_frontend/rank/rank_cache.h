@@ -1,5 +1,6 @@
 // What the rank has ready, found in shared memory without asking it, and there too when it is dead: the
-// segment's index says where it lies. Bytes are copied out; what changed meanwhile is as good as not there.
+// segment's index says where it lies. Bytes are copied out; what changed meanwhile is as good as not there,
+// and so is, counted, what a rank has scribbled over, perhaps as it died: the checksum says so.
 //
 // Any thread. Nothing of what the rank wrote is believed unchecked.
 #pragma once

@@ -24,6 +24,15 @@ using std::chrono::steady_clock;
 constexpr milliseconds between_looks{
     10};  // another holder than the named process is not announced by anything
 
+struct flock lock_of(LockByte byte) {
+  struct flock lock {};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  lock.l_start = static_cast<off_t>(byte);
+  lock.l_len = 1;
+  return lock;
+}
+
 // A running copper_service of this user; its descriptor keeps meaning that process when the pid is used
 // again.
 class FormerService {
@@ -56,12 +65,13 @@ class FormerService {
 }  // namespace
 
 bool try_lock(int file, LockByte byte) {
-  struct flock lock {};
-  lock.l_type = F_WRLCK;
-  lock.l_whence = SEEK_SET;
-  lock.l_start = static_cast<off_t>(byte);
-  lock.l_len = 1;
+  auto lock = lock_of(byte);
   return ::fcntl(file, F_OFD_SETLK, &lock) == 0;
+}
+
+bool is_locked(int file, LockByte byte) {
+  auto lock = lock_of(byte);
+  return ::fcntl(file, F_OFD_GETLK, &lock) != 0 || lock.l_type != F_UNLCK;
 }
 
 bool take_service_lock(int file, const std::atomic<std::uint32_t>& owner_pid,

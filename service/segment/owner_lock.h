@@ -14,6 +14,8 @@ enum class LockByte : off_t { service = 0, front_end = 1 };
 
 // False where another open file holds it.
 bool try_lock(int file, LockByte byte);
+// Does another open file hold it?
+bool is_locked(int file, LockByte byte);
 
 // Takes the service's lock. While a former copper_service of this user holds it (the process `owner_pid`
 // names): asks it to end with SIGTERM, and with SIGKILL after half of the time. No other process is ever

@@ -238,7 +238,8 @@ Segment Segment::own(const SegmentOptions& options, std::chrono::milliseconds pa
           path, found.lanes(), found.plan_.arena.bytes, options.lanes, plan.arena.bytes));
     }
     if (!take_service_lock(found.file_.get(), head.service_pid, deadline)) {
-      throw Refusal(fmt::format("{}: its owner, process {}, still holds it", path, head.service_pid.load()));
+      throw StillHeld(
+          fmt::format("{}: its owner, process {}, still holds it", path, head.service_pid.load()));
     }
     if (unlinked(found.file_.get())) continue;                   // the former owner took it along
     found.arena_committed_ = head.arena_bytes_committed.load();  // it went on until it ended
@@ -283,6 +284,8 @@ void Segment::unlink_files() {
   directory_.unlink(segment_name(name_));
   for (std::uint32_t lane = 0; lane < bells_.size(); ++lane) directory_.unlink(bell_name(name_, lane));
 }
+
+bool Segment::has_front_end() const { return is_locked(file_.get(), LockByte::front_end); }
 
 segment::Header& Segment::header() const { return *reinterpret_cast<Header*>(mapping_.data()); }
 

@@ -69,6 +69,9 @@ class Segment {
   // Of the arena, so much is: as its owner knows it, whatever the header says by now.
   std::size_t arena_committed() const { return arena_committed_; }
 
+  // Is there a front end, of whatever worker? For the segment's owner.
+  bool has_front_end() const;
+
   // The rank's doorbell. ring_service: after a post. wait_service: at most `timeout`, returns at once where
   // the doorbell has moved on from `seen`.
   void ring_service() const;

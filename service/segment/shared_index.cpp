@@ -34,14 +34,13 @@ void open(IndexSlot& slot, std::uint64_t hash, std::uint64_t block, std::int64_t
 
 }  // namespace
 
-std::unordered_map<std::uint64_t, SharedIndex::Shown> SharedIndex::take() {
+std::unordered_map<std::uint64_t, SharedIndex::Shown> SharedIndex::shown() const {
   std::unordered_map<std::uint64_t, Shown> shown;
-  for (auto& bucket : buckets_) {
-    for (auto& slot : bucket.slots) {
+  for (const auto& bucket : buckets_) {
+    for (const auto& slot : bucket.slots) {
       if (says_something(slot.sequence.load(std::memory_order_relaxed)))
         shown[slot.hash.load(std::memory_order_relaxed)] = {
             slot.block.load(std::memory_order_relaxed), slot.fresh_until_ns.load(std::memory_order_relaxed)};
-      close(slot);
     }
   }
   return shown;

@@ -25,8 +25,8 @@ class SharedIndex {
     std::uint64_t block = 0;
     std::int64_t fresh_until_ns = 0;
   };
-  // What a former rank showed, by hash; from now on nothing is.
-  std::unordered_map<std::uint64_t, Shown> take();
+  // All that is shown, by hash.
+  std::unordered_map<std::uint64_t, Shown> shown() const;
   void insert(std::uint64_t hash, std::uint64_t block, std::int64_t fresh_until_ns);
   void erase(std::uint64_t hash);
 

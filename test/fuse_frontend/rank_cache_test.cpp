@@ -4,8 +4,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cstring>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -108,15 +110,16 @@ TEST_CASE("errors, and bytes that lie elsewhere, are not in shared memory") {
   CHECK(!rank.find(library));
 }
 
-TEST_CASE(
-    "a successor is given what was shown, as fresh as it was, and shows nothing before it has adopted it") {
+TEST_CASE("a successor is given what was shown, as fresh as it was, and shows the rest no more") {
   const Scratch scratch;
   const SegmentOptions options{.stem = scratch.path() / "node0", .arena_bytes = 1 << 20};
   const auto other = Key::file_block("/lus/y.so", 0, library.version);
+  const auto third = Key::file_block("/lus/z.so", 0, library.version);
   if (const auto former = ::fork(); former == 0) {
     Cache rank(options);
     rank.keep(library, "code", now + 1s);
     rank.keep(other, "old");
+    rank.keep(third, "rest", now + 1s);
     rank.store.suspect(other);
     ::_exit(0);  // as one that is killed: nothing is let go
   } else {
@@ -125,20 +128,41 @@ TEST_CASE(
     REQUIRE(status == 0);
   }
   auto segment = Segment::own(options, 1s);
-  const SegmentIndex index(segment);
+  { const SegmentIndex killed(segment); }  // as one that is killed before it has adopted anything
+  SegmentIndex index(segment);
   const RankCache cache(segment);
-  CHECK(!cache.find(library, 0, now, 100));
+  CHECK(text(*cache.find(library, 0, now, 100)) == "code");
   Arena arena(segment);
-  std::vector<std::optional<Outcome>> found;
+  Store store(1 << 20, &index);
+  std::size_t found = 0;
   arena.scan([&](const Key& key, Bytes bytes, Tag tag) {
-    found.push_back(index.former(key, std::move(bytes), tag));
+    ++found;
+    auto outcome = index.former(key, std::move(bytes), tag);
+    CHECK(outcome.has_value() == (key != other));
+    if (key != library) return;
+    CHECK(outcome->value->text() == "code");
+    CHECK(outcome->fresh_until == now + 1s);
+    store.keep(key, {.outcome = std::move(*outcome), .askers = {}});
   });
-  REQUIRE(found.size() == 2);
-  if (!found[0]) std::swap(found[0], found[1]);
-  REQUIRE(found[0]);
-  CHECK(!found[1]);
-  CHECK(found[0]->value->text() == "code");
-  CHECK(found[0]->fresh_until == now + 1s);
+  CHECK(found == 3);
+  CHECK(cache.find(third, 0, now, 100));
+  index.end_former();
+  CHECK(cache.find(library, 0, now, 100));
+  CHECK(!cache.find(other, 0, now, 100));
+  CHECK(!cache.find(third, 0, now, 100));
+}
+
+TEST_CASE("bytes that are not those of their checksum are as good as not there, and counted") {
+  Cache rank;
+  rank.keep(library, "code");
+  const auto code = std::ranges::search(rank.segment.arena(), std::as_bytes(std::span("code", 4)));
+  REQUIRE(!code.empty());
+  code.front() ^= std::byte{1};
+  CHECK(!rank.find(library));
+  const auto& counters = rank.segment.header().fuse_counters;
+  CHECK(counters[static_cast<std::size_t>(segment::FuseCounter::fuse_damaged)] == 1);
+  code.front() ^= std::byte{1};
+  CHECK(rank.find(library));
 }
 
 TEST_CASE("a damaged header is nothing that was found") {

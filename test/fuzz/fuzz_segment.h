@@ -1,5 +1,5 @@
-// A segment for targets that need one in each run: made once, its files gone at once, so that a crash leaves
-// nothing behind.
+// A segment, and somebody attached to it, for targets that need one in each run: made once, its files gone at
+// once, so that a crash leaves nothing behind.
 #pragma once
 
 #include <cstring>
@@ -18,6 +18,7 @@ inline Segment& fuzz_segment() {
     auto made = Segment::own({.stem = scratch / "node", .lanes = 1, .arena_bytes = fuzz_arena_bytes},
                              std::chrono::milliseconds(0));
     must(made.commit_arena(fuzz_arena_bytes), "there is shared memory for an arena");
+    static const auto front_end = Segment::attach(scratch / "node", std::chrono::milliseconds(0));
     return made;
   }();
   return segment;

@@ -69,8 +69,7 @@ class Rig {
   // A successor adopts what was shown, and bytes are never another key's.
   void end() {
     segment_.header().arena_bytes_committed = fuzz_arena_bytes;
-    const SegmentIndex successor(segment_);
-    for (const auto& one : kept_) must(!cache_.find(one.key, 0, {}, limits::block_bytes), "it shows nothing");
+    SegmentIndex successor(segment_);
     Arena arena(segment_);
     std::vector<Bytes> adopted;
     (void)arena.scan([&](const Key& key, const Bytes& bytes, Tag tag) {
@@ -78,6 +77,9 @@ class Rig {
       must(!former || former->value->data() == bytes.data(), "what it adopts is what it found");
       adopted.push_back(bytes);
     });
+    successor.end_former();
+    for (const auto& one : kept_)
+      must(!cache_.find(one.key, 0, {}, limits::block_bytes), "what nobody adopts is shown no more");
   }
 
  private:

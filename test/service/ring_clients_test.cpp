@@ -71,7 +71,10 @@ struct Rig {
   Scratch scratch;
   Segment segment =
       Segment::own({.stem = scratch / "node", .lanes = 1, .arena_bytes = 256 << 10}, milliseconds(0));
+  std::optional<Segment> front_end = Segment::attach(scratch / "node", milliseconds(0));
   const bool worker = (segment.header().worker_generation = 1) == 1;
+  const bool mounted =
+      (segment.header().mount_state = static_cast<std::uint32_t>(segment::MountState::mounted)) != 0;
   Arena arena{segment};
   Room room{arena};
   Counters counters;
@@ -123,6 +126,28 @@ TEST_CASE("it waits no longer than is stated, and the next one not at all until 
   rig.room.full = true;
   rig.answer(4);
   CHECK(!rig.completion());
+}
+
+TEST_CASE("a front end that was killed is told nothing, and holds up no clear") {
+  Rig rig;
+  rig.room.full = false;
+  rig.clients.clear("/lib", 1);
+  const auto told = rig.completion();
+  REQUIRE(told);
+  CHECK(told->kind == segment::CompletionKind::clear);
+  CHECK(!rig.clients.event());  // it has not answered
+  const auto used = rig.arena.used();
+  rig.front_end.reset();  // without a word
+  rig.clients.notice(Key::listing("/lib"));
+  rig.clients.clear("/lib", 2);
+  for (std::uint64_t number = 1; number <= 2; ++number) {
+    const auto event = rig.clients.event();
+    REQUIRE(event);
+    REQUIRE(std::holds_alternative<FrontEndCleared>(*event));
+    CHECK(std::get<FrontEndCleared>(*event).number == number);
+  }
+  CHECK(!rig.completion());
+  CHECK(rig.arena.used() == used);
 }
 
 TEST_CASE("what waits for room comes before what is told after it, and not to who cancels") {

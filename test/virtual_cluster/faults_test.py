@@ -191,7 +191,7 @@ class DeadHostOfAPalsJob(Faults):
     def setUp(self):
         super().setUp()
         os.symlink(f"{SOURCE}/test/wrappers/stand_in_mpiexec.py", f"{ROOM}/bin/mpiexec")
-        self.job = {"PBS_JOBID": "7.pbs", "PBS_NODEFILE": f"{HOME}/hosts"}
+        self.job = {"PBS_JOBID": "7[3].pbs", "PBS_NODEFILE": f"{HOME}/hosts"}
 
     def by_hand(self, command, host=LOGIN, **more):
         return super().by_hand(command, host, env=self.job, **more)

@@ -6,6 +6,8 @@
 #                             neighbour that is lost (service/exit_record.h); removed when it has been read
 #   .../logs/service_hosts.txt   the hosts that the service was started on when it was last started again
 #   .../logs/left_out.txt        those that it was not
+#                             both for people, and for stop; a log directory that is full holds up nothing
+#   /dev/shm/copper-<uid>/<job>.launch/hosts   the same hosts, for the launcher
 #
 # Whom a rank has found silent, and who was left out before, is only taken to be dead: a step that starts one process on each
 # host (copper_node.sh probe) says who is. So a host that is back takes part again.
@@ -34,13 +36,15 @@ plan_restart() { # restarts words...
   for host in "${gone[@]}"; do is_gone[$host]=1; done
   for host in "${host_list[@]}"; do [[ -n ${is_gone[$host]-} ]] || living+=("$host"); done
   ((!${#gone[@]})) || printf 'copper_keeper.sh: no answer from %s\n' "${gone[*]}"
-  ((2 * ${#living[@]} >= ${#host_list[@]})) || return 1
+  ((2 * ${#living[@]} >= ${#host_list[@]})) || { printf 'copper_keeper.sh: too few hosts answer\n' && return 1; }
   rm -f -- "$job_dir/logs/exit_record".*
 
-  write_hosts left_out "${gone[@]}" && write_hosts service_hosts "${living[@]}" || return 1
+  write_hosts "$job_dir/logs/left_out.txt" "${gone[@]}"
+  write_hosts "$job_dir/logs/service_hosts.txt" "${living[@]}"
   hosts_file=$job_dir/logs/node_file.txt
   if ((${#gone[@]})); then
-    host_list=("${living[@]}") hosts_given=${hosts_given:-some} hosts_file=$job_dir/logs/service_hosts.txt
+    host_list=("${living[@]}") hosts_given=${hosts_given:-some} hosts_file=$run_dir/hosts
+    write_hosts "$hosts_file" "${living[@]}" || return # which has said why
     printf -v list '%s,' "${gone[@]}"
     command+=(--left-out "${list%,}")
   fi
@@ -51,8 +55,8 @@ plan_restart() { # restarts words...
   command=("${step[@]}" "${command[@]:i}")
 }
 
-write_hosts() { # name hosts...
-  local file=$job_dir/logs/$1.txt
+write_hosts() { # file hosts...
+  local file=$1
   shift
   { ((!$#)) || printf '%s\n' "$@"; } >"$file.new" && mv -f -- "$file.new" "$file"
 }

@@ -18,6 +18,7 @@ sys.path[1:1] = [os.path.join(TESTS, folder) for folder in ("survival", "mount")
 from copper_nodes import MountTest, eventually, main  # noqa: E402
 from files import MIB  # noqa: E402
 from on_model import nodes_on_model  # noqa: E402
+from processes import kill_rank, others_came  # noqa: E402
 
 AT_ONCE_S = 1.0
 UP_TO_A_MEBIBYTE = ("-M", "1M")
@@ -140,6 +141,18 @@ class Storage(MountTest):
             with self.assertRaises(OSError) as caught:
                 os.listdir(self.on(0, "EIO"))
             self.assertEqual(caught.exception.errno, errno.EIO)
+
+    def test_a_rank_that_storage_does_not_let_die_is_waited_for_and_the_service_comes_back(self):
+        with self.mounted():
+            self.storage.hold("/stalls")
+            reader = self.reader(1, "stalls/file0")
+            self.assertTrue(eventually(self.storage.waiting))
+            former = kill_rank(self.nodes, 0)
+            self.assertTrue(eventually(lambda: "has not ended yet" in self.nodes.logs(), seconds=30), self.nodes.logs())
+            self.assertEqual(self.content(1, "goes_on/file1"), b"1" * 5000)
+            self.storage.clear()
+            self.assertEqual(reader.communicate(timeout=10)[0], b"0" * 5000)
+            self.assertTrue(others_came(self.nodes, former), self.nodes.logs())
 
 
 if __name__ == "__main__":
