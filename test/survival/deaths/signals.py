@@ -11,10 +11,11 @@ sys.path[1:1] = [os.path.join(TESTS, folder) for folder in ("survival", "mount")
 
 # pylint: disable=wrong-import-position
 from copper_nodes import MountTest, Nodes, eventually, main, mounts_below  # noqa: E402
-from processes import front_end_of, ranks, replaced, state_of, worker  # noqa: E402
+from processes import front_end_of, lives, ranks, replaced, stat_of, state_of, worker  # noqa: E402
 
 LAUNCHER_ENDS = (signal.SIGTERM, signal.SIGKILL)  # SIGINT as the first of them, SIGHUP and SIGPIPE as the second
 POLITE = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+SUSPENDED_S = 5    # longer than any silence that is taken for death
 STALL_MAX_S = 8.0  # of one question, with the machine's other load
 
 
@@ -22,9 +23,14 @@ class Signals(MountTest):
     limit_s = 100
     asked = 0
 
+    def keepers(self, name):
+        """The oldest first; the others are subshells of it."""
+        return sorted((pid for pid, arguments in self.nodes.processes().items()
+                       if any(argument.endswith("copper_keeper.sh") for argument in arguments) and name in arguments),
+                      key=lambda pid: int(stat_of(pid)[19]))
+
     def keeper(self, name):
-        return next(pid for pid, arguments in self.nodes.processes().items()
-                    if any(argument.endswith("copper_keeper.sh") for argument in arguments) and name in arguments)
+        return self.keepers(name)[0]
 
     def launcher(self):
         return next((pid for pid, arguments in self.nodes.processes().items()
@@ -118,13 +124,40 @@ class Signals(MountTest):
                 self.assertTrue(eventually(lambda gone=former: self.launcher() not in (None, gone)), (number, self.nodes.logs()))
                 self.service_answers()
 
-    def test_without_their_keepers_the_nodes_go_on(self):
-        with Nodes(2) as self.nodes:
-            for name, number in zip(("copper_service", "copper_fuse.node0", "copper_fuse.node1"), POLITE):
-                self.stops_and_continues(self.keeper(name), self.all_answer)
-                os.kill(self.keeper(name), number)
+    def test_without_their_keepers_the_nodes_go_on_and_nothing_of_them_outlives_what_they_kept(self):
+        with Nodes(3) as self.nodes:
+            of_the_service = self.keeper("copper_service")
+            fuse_keepers = [self.keeper(f"copper_fuse.node{node}") for node in range(3)]
+            os.kill(of_the_service, signal.SIGINT)  # as whatever a shell has started in the background
+            for name, number in (("copper_service", signal.SIGTERM), ("copper_fuse.node0", signal.SIGHUP),
+                                 ("copper_fuse.node1", signal.SIGPIPE), ("copper_fuse.node2", signal.SIGKILL)):
+                pid = self.keeper(name)
+                self.assertIn(pid, (of_the_service, *fuse_keepers))
+                self.stops_and_continues(pid, self.all_answer)
+                os.kill(pid, number)
+                self.assertTrue(eventually(lambda gone=pid: not lives(gone)), name)
                 self.all_answer()
             self.service_answers()
+            launcher = self.launcher()
+            os.kill(launcher, signal.SIGTERM)
+            self.assertTrue(eventually(lambda: not self.keepers("copper_service")), self.nodes.processes())
+
+    def test_a_job_that_is_suspended_and_resumed_goes_on_where_it_was(self):
+        with Nodes(2) as self.nodes:
+            self.all_answer()
+            before = self.nodes.processes()
+            for pid in before:
+                os.kill(pid, signal.SIGSTOP)
+            try:
+                time.sleep(SUSPENDED_S)
+            finally:
+                for pid in before:
+                    os.kill(pid, signal.SIGCONT)
+            self.all_answer()
+            time.sleep(SUSPENDED_S)  # for whoever would count that
+            self.all_answer()
+            self.assertEqual(self.nodes.processes(), before)
+            self.assertNotIn("no sign of life", self.nodes.logs())
 
 
 if __name__ == "__main__":
