@@ -95,7 +95,7 @@ Result<Sweep> DirectoryReader::sweep(const std::string& path) {
   const bool attributes_ride_along = sweep.items.size() <= ride_along_;
   std::vector<Sweep::Item*> asked;
   for (auto& item : sweep.items) {
-    if (attributes_ride_along || item.type == 0) asked.push_back(&item);
+    if (attributes_ride_along || (item.type == 0 && ride_along_ != 0)) asked.push_back(&item);
   }
   pool_.spread(asked.size(), [&](std::size_t i) {
     Sweep::Item& item = *asked[i];

@@ -28,7 +28,8 @@ struct StorageOptions {
   std::vector<std::string> mounts{};          // the job's own mount points: ELOOP, never touched
   std::size_t threads = 64;                   // started as needed
   std::size_t descriptors_kept = 256;
-  std::size_t attributes_ride_along = limits::attributes_ride_along_entries;  // in listings of so many names
+  // In listings of so many names; 0: nothing is asked of a name, its type neither, where it is not said.
+  std::size_t attributes_ride_along = limits::attributes_ride_along_entries;
 };
 
 // The bytes are empty where they are unchanged, and for a block, whose bytes are in the room that was given

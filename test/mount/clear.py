@@ -306,21 +306,23 @@ class Clear(MountTest):
         return pid
 
     def test_what_is_read_around_the_rank_while_a_clear_comes_is_not_kept(self):
-        # Node 3 lists a directory directly, for its rank is stopped, and hangs with the names in its hand, since the listing did not
-        # say what one of them is. They change,
-        # the rank goes on, and the clear comes: the listing that arrives then is old, for the kernel and for the view.
+        # Node 3 lists a directory directly, for its rank is stopped, and has the names in its hand when it asks whether there are
+        # more, which hangs. They change, the rank goes on, and the clear comes: the listing that arrives then is old, for the
+        # kernel and for the view.
         os.mkdir(os.path.join(source, "slow"))
-        write("slow/untyped", b"")
+        write("slow/old", b"")
         eventually(lambda: time.time() > os.stat(os.path.join(source, "slow")).st_ctime + 2.1)
         self.cleared()
         for name in ("a", "b"):  # the third name makes it ask for the listing
             self.assertFalse(os.path.exists(self.on(3, f"slow/{name}")))
         rank = self.stop_rank(3)
-        storage.hang("/slow/untyped")
+        storage.reset()
+        storage.delay("/slow", 500, "readdir")
         self.addCleanup(storage.clear)
         with concurrent.futures.ThreadPoolExecutor() as pool:
             reader = pool.submit(os.path.exists, self.on(3, "slow/new"))
-            self.assertTrue(eventually(lambda: "/slow/untyped" in storage.waiting()))
+            self.assertTrue(eventually(lambda: "/slow" in storage.counts() and storage.counts()["/slow"].readdir == 2, pause=0.01))
+            storage.hang("/slow", "readdir")
             write("slow/new", b"new")
             os.kill(rank, signal.SIGCONT)
             clear = pool.submit(self.cleared, node=0)
@@ -330,7 +332,7 @@ class Clear(MountTest):
             self.assertFalse(reader.result())
             clear.result()
         self.assertTrue(os.path.exists(self.on(3, "slow/new")))
-        self.assertEqual(sorted(os.listdir(self.on(3, "slow"))), ["new", "untyped"])
+        self.assertEqual(sorted(os.listdir(self.on(3, "slow"))), ["new", "old"])
 
     # ---- pending ----
 

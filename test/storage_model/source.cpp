@@ -28,7 +28,8 @@ struct OpenDirectory {
     if (stream) ::closedir(stream);
   }
   DIR* stream = nullptr;
-  off_t offset = 0;  // of the stream
+  off_t offset = 0;    // of the stream
+  bool ended = false;  // there: what is added now comes too late
   std::string path;
   std::mutex mutex;
 };
@@ -244,13 +245,17 @@ struct Operations {
     auto& directory = *reinterpret_cast<OpenDirectory*>(info->fh);
     if (!self.admit(request, Op::readdir, directory.path)) return;
     const std::lock_guard lock(directory.mutex);
-    if (offset != directory.offset) ::seekdir(directory.stream, offset);
+    if (offset != directory.offset) {
+      ::seekdir(directory.stream, offset);
+      directory.ended = false;
+    }
     directory.offset = offset;
     std::vector<char> bytes(size);
     std::size_t used = 0;
-    while (true) {
-      errno = 0;
+    errno = 0;
+    while (!directory.ended) {
       const auto* const item = ::readdir(directory.stream);
+      directory.ended = item == nullptr && errno == 0;
       if (item == nullptr) break;
       struct stat st {};
       st.st_ino = item->d_ino;

@@ -18,7 +18,7 @@ sys.path[1:1] = [os.path.join(TESTS, folder) for folder in ("survival", "mount")
 from copper_nodes import MountTest, eventually, main  # noqa: E402
 from files import MIB  # noqa: E402
 from on_model import nodes_on_model  # noqa: E402
-from processes import kill_rank, others_came  # noqa: E402
+from processes import kill_rank, others_came, ranks  # noqa: E402
 
 AT_ONCE_S = 1.0
 UP_TO_A_MEBIBYTE = ("-M", "1M")
@@ -141,6 +141,18 @@ class Storage(MountTest):
             with self.assertRaises(OSError) as caught:
                 os.listdir(self.on(0, "EIO"))
             self.assertEqual(caught.exception.errno, errno.EIO)
+
+    def test_without_a_rank_a_listing_asks_for_no_name_whose_type_it_does_not_say(self):
+        names = [f"untyped{n}" for n in range(20)]  # as storage_model lists them
+        for name in names:
+            with open(os.path.join(self.source, "goes_on", name), "wb"):
+                pass
+        with self.mounted(count=1):
+            os.kill(ranks(self.nodes)[0], signal.SIGSTOP)  # which the end of the run continues
+            self.assertEqual({name for name in os.listdir(self.on(0, "goes_on")) if name.startswith("untyped")}, set(names))
+            self.assertEqual([path for path in self.storage.counts() if "untyped" in path], [])
+            with open(self.on(0, "goes_on/untyped7"), "rb") as file:
+                self.assertEqual(file.read(), b"")
 
     def test_a_rank_that_storage_does_not_let_die_is_waited_for_and_the_service_comes_back(self):
         with self.mounted():
