@@ -15,6 +15,7 @@ if(COPPER_TESTS)
   target_compile_features(copper_catch_main PUBLIC cxx_std_20)
   target_link_libraries(copper_catch_main PUBLIC Catch2::Catch2)
   target_compile_options(copper_catch_main PRIVATE -O0)
+  add_custom_target(unit)  # builds the unit tests
 endif()
 
 function(copper_set_test name timeout)  # then labels
@@ -42,6 +43,7 @@ function(copper_unit_test)
   copper_test_program(${T_NAME} ${T_SOURCES})
   set_target_properties(${T_NAME} PROPERTIES UNITY_BUILD OFF)  # each file's names are its own
   target_link_libraries(${T_NAME} PRIVATE copper_options ${T_LIBRARIES} copper_catch_main)
+  add_dependencies(unit ${T_NAME})
   add_test(NAME ${T_NAME} COMMAND ${T_NAME})
   copper_set_test(${T_NAME} ${T_TIMEOUT} unit ${T_LABELS})
 endfunction()

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds with sanitizers what is most worth it, and runs it: sanitizers.sh [fuzz] [tsan] (both, where none is named). `fuzz` has
-# address and undefined-behaviour sanitizers: each fuzz target for some seconds, unit tests of what is parsed or shared, seeds of the
-# simulator, front end and service under a part of the mount tests. `tsan`: unit tests of what has threads, seeds, and front end and
+# address and undefined-behaviour sanitizers: each fuzz target for some seconds, the unit tests, seeds of the simulator in place of its
+# long test, front end and service under a part of the mount tests. `tsan`: unit tests of what has threads, seeds, and front end and
 # service again; what MPI's libraries do among themselves is none of ours (tsan.supp). By clang 19, which makes sanitized code in
 # half of g++ 12's time; without it by g++, and corpora are only replayed. Exit status: 0 if all passed.
 set -eu
@@ -25,7 +25,7 @@ build() {
 }
 # run PRESET TESTS [AT_ONCE]: those whose names match
 run() {
-  ctest --test-dir "build/$1" --output-on-failure --no-tests=error -j "${3-$(nproc)}" -R "$2" || status=1
+  ctest --test-dir "build/$1" --output-on-failure --no-tests=error -j "${3-$(nproc)}" -R "$2" -E '^simulation_test$' || status=1
 }
 # run_mounted PRESET TESTS: a process that a sanitizer has ended is replaced, and what was said of it is in no test's output: whatever
 # is said fails. One test at a time: two take longer than that. MPI's libraries do not give back what they have until the process
@@ -60,16 +60,16 @@ for which in "$@"; do
     fuzz)
       preset=fuzz
       [[ $compiler == *clang++-19 ]] || preset=asan
-      build $preset fuzz copper_fuse copper_service flow_test segment_test storage_test copper_simulation
+      build $preset fuzz unit copper_fuse copper_service copper_simulation
       programs $preset copper
-      run $preset '^(fuzz\..*|flow_test|segment_test|storage_test)$'
+      run $preset '^(fuzz\..*|.*_test)$'
       "build/$preset/test-bin/copper_simulation" mixed --seed 1 --seeds 2 || status=1
       run_mounted $preset '^mount\.(permissions|freshness)$'
       ;;
     tsan)
-      build tsan threads_test copper_fuse copper_service copper_simulation
+      build tsan threads_test log_sink_test questions_test storage_test copper_fuse copper_service copper_simulation
       programs tsan copper copper_storage_model
-      run tsan '^threads_test$'
+      run tsan '^(threads|log_sink|questions|storage)_test$'
       build/tsan/test-bin/copper_simulation mixed --seed 1 --seeds 2 || status=1
       run_mounted tsan '^mount\.freshness$'
       ;;

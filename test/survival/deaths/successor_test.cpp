@@ -34,7 +34,7 @@ void put_request(Slots& slots, std::size_t slot, std::uint32_t opcode, std::uint
   header.opcode = opcode;
   header.unique = unique;
   const auto room = slots.room(slot);
-  std::memcpy(room.data() + sizeof header, words.data(), words.size_bytes());
+  std::ranges::copy(std::as_bytes(words), room.data() + sizeof header);
   std::memcpy(room.data(), &header, sizeof header);
 }
 
@@ -180,14 +180,16 @@ class Worker {
   }
 
   bool has_children(Nodeid id) const {
-    return std::ranges::any_of(inodes_.children(id),
-                               [&](const Inode& child) { return kernel_.lookups[child.id] > 0; });
+    return std::ranges::any_of(inodes_.children(id), [&](const Inode& child) {
+      return child.id < inodes_told && kernel_.lookups[child.id] > 0;
+    });
   }
 
   void forget(std::size_t slot) {
     const auto request = slots_.request(slot);
     std::vector<std::uint64_t> words((request.size() - sizeof(fuse_in_header)) / sizeof(std::uint64_t));
-    std::memcpy(words.data(), request.data() + sizeof(fuse_in_header), words.size() * sizeof(std::uint64_t));
+    std::ranges::copy(request.subspan(sizeof(fuse_in_header)),
+                      std::as_writable_bytes(std::span(words)).begin());
     slots_.each_once(slot, words.size() / 2,
                      [&](std::size_t n) { inodes_.forget(words[2 * n], words[2 * n + 1]); });
     slots_.give_back(slot);
@@ -212,7 +214,10 @@ TEST_CASE("a worker killed anywhere leaves lookup counts that are too high if an
       std::signal(SIGTERM, SIG_DFL);
       Worker(segment, *shared.kernel).work(death);
     }
-    while (shared.kernel->requests.load() < before + 20) ::usleep(50);
+    while (shared.kernel->requests.load() < before + 20) {
+      REQUIRE(::waitpid(child, nullptr, WNOHANG) == 0);  // it lives
+      ::usleep(50);
+    }
     ::usleep(static_cast<useconds_t>(random() % 500));
     ::kill(child, SIGKILL);
     REQUIRE(::waitpid(child, nullptr, 0) == child);
