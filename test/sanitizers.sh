@@ -11,7 +11,8 @@ cd "$root"
 export CCACHE_NOHASHDIR=1
 # UCX would patch functions of the C library that sanitizers have replaced.
 export UCX_MEM_MMAP_HOOK_MODE=none
-export UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
+# The front end's parent forks beside its log's thread, and so does that one's test.
+export UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:die_after_fork=0
 symbolizer=$(type -P llvm-symbolizer llvm-symbolizer-19 | head -n1)
 export ASAN_SYMBOLIZER_PATH=$symbolizer
 compiler=$(type -P clang++-19 g++ | head -n1)
@@ -29,7 +30,7 @@ run() {
 }
 # run_mounted PRESET TESTS: a process that a sanitizer has ended is replaced, and what was said of it is in no test's output: whatever
 # is said fails. One test at a time: two take longer than that. MPI's libraries do not give back what they have until the process
-# ends. The front end's parent forks beside its log's thread.
+# ends.
 run_mounted() {
   local said common file
   said=$(mktemp -d)
@@ -37,7 +38,7 @@ run_mounted() {
   cp test/tsan.supp "$said"
   common=log_path=$said/said:external_symbolizer_path=$symbolizer
   ASAN_OPTIONS=detect_leaks=0:$common \
-    TSAN_OPTIONS=$TSAN_OPTIONS:halt_on_error=0:die_after_fork=0:suppressions=$said/tsan.supp:$common run "$@" 1
+    TSAN_OPTIONS=$TSAN_OPTIONS:halt_on_error=0:suppressions=$said/tsan.supp:$common run "$@" 1
   for file in "$said"/said.*; do
     [[ ! -s $file ]] || { head -n 200 -- "$file" && status=1; }
   done
