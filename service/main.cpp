@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
+#include <future>
 #include <iostream>
 
 #include "service/announcement.h"
@@ -38,7 +39,7 @@ using namespace std::chrono_literals;
 
 constexpr auto takeover_patience = 5s;
 constexpr auto leaving_patience = 2s;
-constexpr auto record_patience = 2s;
+constexpr auto record_patience = 5min;
 constexpr auto parting_patience = 3s;
 constexpr int status_still_held = 75;  // EX_TEMPFAIL of sysexits.h; copper_keeper.sh knows it
 using Log = std::shared_ptr<spdlog::logger>;
@@ -93,28 +94,49 @@ Segment own_segment(const ServiceOptions& options, const MpiJob& job) {
 }
 
 // Ranks that are gone do not come back by themselves, and MPI cannot be repaired: the service ends, and its
-// keeper starts it again without their hosts.
-bool is_whole(const ServiceOptions& options, const Node& node, const std::vector<std::string>& names,
-              spdlog::logger& log) {
-  if (node.lost().empty()) return true;
-  std::vector<std::string> silent;
-  for (const auto rank : node.dead()) silent.push_back(names.at(number(rank)));
-  log.error("{} silent for {} s: the service ends, to be started again", fmt::join(silent, ", "),
-            limits::peer_lost / 1s);
-  if (!options.process.log_dir.empty() &&
-      !write_exit_record(options.process.log_dir, options.restarts.count, names.at(number(node.self())),
-                         silent, record_patience)) {
-    log.error("cannot write an exit record to {}", options.process.log_dir.string());
+// keeper starts it again without their hosts. By an exit record it knows that it has to; where storage holds
+// that up there is no hurry.
+class Losses {
+ public:
+  Losses(const ServiceOptions& options, const std::vector<std::string>& names, Log log)
+      : options_(options), names_(names), log_(std::move(log)) {}
+
+  // Has the service to end?
+  bool end_it(const Node& node, Instant now) {
+    if (node.lost().empty()) return false;
+    if (!record_.valid()) say(node, now);
+    if (!record_.valid()) return true;  // there is no log directory
+    const bool written = record_.wait_for(0s) == std::future_status::ready;
+    if (!written && now - said_ < record_patience) return false;
+    if (!written || !record_.get())
+      log_->error("cannot write an exit record to {}", options_.process.log_dir.string());
+    return true;
   }
-  return false;
-}
+
+ private:
+  void say(const Node& node, Instant now) {
+    std::vector<std::string> silent;
+    for (const auto rank : node.dead()) silent.push_back(names_.at(number(rank)));
+    log_->error("{} silent for {} s: the service ends, to be started again", fmt::join(silent, ", "),
+                limits::peer_lost / 1s);
+    said_ = now;
+    if (!options_.process.log_dir.empty())
+      record_ = write_exit_record(options_.process.log_dir, options_.restarts.count,
+                                  names_.at(number(node.self())), std::move(silent));
+  }
+
+  const ServiceOptions& options_;
+  const std::vector<std::string>& names_;
+  const Log log_;
+  std::future<bool> record_;
+  Instant said_{};
+};
 
 // Until told to leave; the process's exit status.
-int run(Turns& turns, const Engine& engine, Announcement& announcement, WatchLog watch,
-        const std::function<bool()>& whole) {
+int run(Turns& turns, const Engine& engine, Announcement& announcement, WatchLog watch, Losses losses) {
   while (!told_to_leave.load(std::memory_order_relaxed)) {
     const auto now = turns.take();
-    if (!announcement.check(engine, now) || !whole()) return 1;
+    if (!announcement.check(engine, now) || losses.end_it(engine.node(), now)) return 1;
     watch.look(engine.node(), now);
     turns.wait(now, announcement.deadline());
   }
@@ -136,11 +158,19 @@ void make_directory(const std::filesystem::path& path) {
   if (failed) throw Refusal(fmt::format("cannot make the directory {}: {}", path.string(), failed.message()));
 }
 
+// In a run that has begun a log is worth no refusal: it goes where the output goes.
 Log open_rank_log(const ServiceOptions& options, const MpiJob& job) {
   auto process = options.process;
   process.log_dir = options.log_dir(job.rank(), job.size());
-  if (!process.log_dir.empty()) make_directory(process.log_dir);
-  return open_log(process, fmt::format("copper_service.{}.{}", job.hosts()[job.rank()], job.rank()));
+  const auto name = fmt::format("copper_service.{}.{}", job.hosts()[job.rank()], job.rank());
+  try {
+    if (!process.log_dir.empty()) make_directory(process.log_dir);
+    return open_log(process, name);
+  } catch (const Refusal&) {
+    if (options.restarts.count == 0) throw;
+    process.log_dir.clear();
+    return open_log(process, name);
+  }
 }
 
 int serve(const ServiceOptions& options, MpiJob& job, Segment& segment, Log log, Instant process_started) {
@@ -190,8 +220,7 @@ int serve(const ServiceOptions& options, MpiJob& job, Segment& segment, Log log,
   Turns turns(engine, transport, segment, outputs);
 
   node.watch_neighbours(monotonic_now());
-  const int status =
-      run(turns, engine, announcement, WatchLog(log), [&] { return is_whole(options, node, names, *log); });
+  const int status = run(turns, engine, announcement, WatchLog(log), Losses(options, names, log));
   log->info("leaving with status {}", status);
   if (status != 0) {
     log->flush();

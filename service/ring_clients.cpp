@@ -237,7 +237,7 @@ void RingClients::reply_control(Client client, const std::string& text) {
 
 // What is told of a key after an answer must not come before it.
 void RingClients::notice(const Key& key) {
-  if (!mounted()) return;
+  if (!segment_.has_front_end()) return;
   give_up([](const Roomless&) { return true; });
   CompletionRecord record{};
   record.kind = CompletionKind::notice;
@@ -249,7 +249,7 @@ void RingClients::notice(const Key& key) {
 
 void RingClients::clear(const Path& path, std::uint64_t number) {
   clears_.emplace_back(path, number);
-  if (mounted()) tell_of_clear(clears_.back());
+  if (segment_.has_front_end()) tell_of_clear(clears_.back());
 }
 
 void RingClients::tell_of_clear(const std::pair<Path, std::uint64_t>& clear) {

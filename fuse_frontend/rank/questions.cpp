@@ -71,10 +71,15 @@ Questions::Questions(Segment& segment, Inbox& inbox, NodePace& pace, std::shared
 // ---- asking ----
 
 // Without asking, where the rank has it. Of what is long the rank lends the bytes themselves, while it lives.
+// What is damaged it would not know for that, so storage is asked.
 bool Questions::find(Asked& asked) {
   const auto bytes_max = rank_lives_ ? copied_bytes_max : limits::block_bytes;
   auto found = cache_.find(asked.key_, asked.have_, clock_now(), bytes_max);
   if (!found) return false;
+  if (!found->value.ok()) {
+    ask_directly(asked);
+    return true;
+  }
   count(segment_.header(), segment::FuseCounter::fuse_found);
   asked.request_.recording().answered(asked.key_, found->value);
   if (rank_lives_) post(Post{.kind = PostKind::found, .key = asked.key_});
@@ -309,7 +314,8 @@ void Questions::watch(Instant now) {
   if (another || !lives) {
     unposted_.erase(std::remove_if(unposted_.begin(), unposted_.end(),
                                    [](const Post& post) {
-                                     return post.kind != PostKind::release && post.kind != PostKind::cleared;
+                                     return post.kind != PostKind::release &&
+                                            post.kind != PostKind::cleared && post.kind != PostKind::mounted;
                                    }),
                     unposted_.end());
     std::vector<std::uint64_t> lost;

@@ -22,7 +22,7 @@ std::optional<Answered> RankCache::find(const Key& key, Tag have, Instant now, s
   if (!SharedIndex::unchanged(*seen)) return std::nullopt;
   if (!found.unchanged && tag_of(found.value->span()) != found.tag) {
     count(segment_.header(), segment::FuseCounter::fuse_damaged);
-    return std::nullopt;
+    found.value = Errno{EIO};
   }
   return found;
 }

@@ -58,7 +58,7 @@ Inodes::Inodes(Segment& segment) : segment_(segment), names_(16, Hash{this}, Equ
   const auto records =
       std::min<std::size_t>(std::max<std::size_t>(committed, inodes_step), segment::inodes_max);
   links_.resize(records);
-  names_.reserve(committed);  // a worker's successor has that many to put in order before it answers anybody
+  names_.reserve(records);  // a worker's successor has that many to put in order before it answers anybody
   for (std::uint32_t index = static_cast<std::uint32_t>(records); index-- > root_index + 1;) {
     if (!live(id_of(index)) || !live(record(index).parent)) {
       record(index).state.store(static_cast<std::uint32_t>(segment::InodeState::free),

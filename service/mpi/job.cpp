@@ -35,7 +35,8 @@ constexpr int first_rank = 0;
 constexpr std::int64_t no_text = -1;
 constexpr std::chrono::seconds abort_patience{2};
 
-void exit_now(int) { ::_exit(EXIT_SUCCESS); }
+volatile std::sig_atomic_t status_at_exit = 0;
+void exit_now(int) { ::_exit(status_at_exit); }
 
 }  // namespace
 
@@ -125,6 +126,7 @@ bool MpiJob::meet(std::chrono::seconds patience, const std::function<void()>& me
 void MpiJob::leave(int status, std::chrono::seconds patience) const {
   if (!meet(patience, [] {})) ::_exit(status);  // somebody is gone already: finalizing would wait for it
   // What comes after the barrier is the library's own clean-up; that it hangs is no failure of the job.
+  status_at_exit = status;
   std::signal(SIGALRM, exit_now);
   ::alarm(static_cast<unsigned>(patience.count()));
   MPI_Finalize();

@@ -21,7 +21,7 @@ using namespace std::chrono_literals;
 
 TEST_CASE("an exit record says who is silent") {
   const Scratch scratch;
-  REQUIRE(write_exit_record(scratch.path(), 2, "nid1", {"nid3", "nid4"}, 10s));
+  REQUIRE(write_exit_record(scratch.path(), 2, "nid1", {"nid3", "nid4"}).get());
   std::ifstream in(scratch / "exit_record.2.nid1");
   CHECK(std::string(std::istreambuf_iterator<char>(in), {}) == "silent nid3\nsilent nid4\n");
   CHECK(std::distance(std::filesystem::directory_iterator(scratch.path()), {}) == 1);
@@ -34,7 +34,7 @@ TEST_CASE("where there is no room for what it says, it is there all the same") {
     const rlimit none{0, 0};
     ready();
     return ::setrlimit(RLIMIT_FSIZE, &none) == 0 &&
-                   write_exit_record(scratch.path(), 0, "nid1", {"nid3"}, 10s)
+                   write_exit_record(scratch.path(), 0, "nid1", {"nid3"}).get()
                ? 0
                : 1;
   });
@@ -45,8 +45,9 @@ TEST_CASE("where there is no room for what it says, it is there all the same") {
 TEST_CASE("a file system that hangs is not waited for") {
   const Scratch scratch;
   REQUIRE(::mkfifo((scratch / "new_exit_record.0.nid1").c_str(), 0600) == 0);  // nobody reads it
-  CHECK(!write_exit_record(scratch.path(), 0, "nid1", {"nid3"}, 10ms));
-  CHECK(!write_exit_record(scratch / "not_there", 0, "nid1", {"nid3"}, 10s));
+  const auto written = write_exit_record(scratch.path(), 0, "nid1", {"nid3"});
+  CHECK(written.wait_for(10ms) == std::future_status::timeout);
+  CHECK(!write_exit_record(scratch / "not_there", 0, "nid1", {"nid3"}).get());
 }
 
 }  // namespace copper

@@ -49,14 +49,14 @@ def ranks(nodes):
     return found
 
 
-def front_end(pids):
-    """Of those of one node's front end, the parent of the workers."""
+def eldest(pids):
+    """The one whose parent is none of them."""
     return next(pid for pid in pids if parent_of(pid) not in pids)
 
 
 def front_end_of(nodes, node):
     """The same, of one of several nodes on this machine."""
-    return front_end([pid for pid, arguments in nodes.processes().items()
+    return eldest([pid for pid, arguments in nodes.processes().items()
                       if os.path.basename(arguments[0]) == "copper_fuse" and nodes.mounts[node] in arguments])
 
 

@@ -214,6 +214,11 @@ class Cluster:
             mounts = [(line.split(" ")[4], line.partition(" - ")[2].split(" ")[0]) for line in lines]
         return [(point, kind) for point, kind in mounts if (point + "/").startswith(below.rstrip("/") + "/")]
 
+    def names(self, host, directory):
+        """What is in a directory of the host's own, without the way to what every host must see: it is no copy."""
+        ways = {os.path.relpath(path, directory).split(os.sep)[0] for path in kept()}
+        return [name for name in os.listdir(self.root(host) + directory) if name not in ways]
+
     def root(self, host):
         """The host's files as seen here: root(host) + "/dev/shm"."""
         return f"/proc/{self._inits[host]}/root"

@@ -83,7 +83,7 @@ class JobScripts(unittest.TestCase):
             found += [f"{host}: mount {point}" for point, kind in self.cluster.mounts(host, "/tmp")
                       if kind.startswith("fuse")]
             for directory in directories:
-                found += [f"{host}: {directory}/{name}" for name in os.listdir(self.cluster.root(host) + directory)]
+                found += [f"{host}: {directory}/{name}" for name in self.cluster.names(host, directory)]
         return found
 
     def nothing_left(self, **where):

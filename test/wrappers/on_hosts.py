@@ -44,7 +44,7 @@ class HostsTest(unittest.TestCase):
                 if kind == "fuse.copper":
                     self.cluster.run(host, ["umount", "-l", point], user=0)
             for directory in ("/dev/shm", "/tmp"):
-                for name in os.listdir(self.cluster.root(host) + directory):
+                for name in self.cluster.names(host, directory):
                     path = f"{self.cluster.root(host)}{directory}/{name}"
                     if os.path.isdir(path):
                         shutil.rmtree(path, ignore_errors=True)
@@ -97,9 +97,9 @@ class HostsTest(unittest.TestCase):
         for host in [LOGIN, *self.cluster.hosts]:
             if host not in self.dead:
                 found += [f"{host}: {' '.join(words)}" for words in self.cluster.processes(host).values()]
-                found += [f"{host}: mount {point}" for point, _ in self.cluster.mounts(host, "/tmp") if point != "/tmp"]
+                found += [f"{host}: mount {point}" for point, kind in self.cluster.mounts(host, "/tmp") if kind.startswith("fuse")]
                 found += [f"{host}: {name}" for directory in ("/dev/shm", "/tmp")
-                          for name in os.listdir(self.cluster.root(host) + directory)
+                          for name in self.cluster.names(host, directory)
                           if not name.startswith("ompi.")]  # what a killed orted leaves
         return found
 

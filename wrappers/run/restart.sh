@@ -6,8 +6,8 @@
 #                             neighbour that is lost (service/exit_record.h); removed when it has been read
 #   .../logs/service_hosts.txt   the hosts that the service was started on when it was last started again
 #   .../logs/left_out.txt        those that it was not
-#                             both for people, and for stop; a log directory that is full holds up nothing
-#   /dev/shm/copper-<uid>/<job>.launch/hosts   the same hosts, for the launcher
+#                             the former for people, and the launcher; the latter for stop too
+#   /dev/shm/copper-<uid>/<job>.launch/hosts   the former, where the log directory is full
 #
 # Whom a rank has found silent, and who was left out before, is only taken to be dead: a step that starts one process on each
 # host (copper_node.sh probe) says who is. So a host that is back takes part again.
@@ -40,11 +40,12 @@ plan_restart() { # restarts words...
   rm -f -- "$job_dir/logs/exit_record".*
 
   write_hosts "$job_dir/logs/left_out.txt" "${gone[@]}"
-  write_hosts "$job_dir/logs/service_hosts.txt" "${living[@]}"
-  hosts_file=$job_dir/logs/node_file.txt
-  if ((${#gone[@]})); then
-    host_list=("${living[@]}") hosts_given=${hosts_given:-some} hosts_file=$run_dir/hosts
-    write_hosts "$hosts_file" "${living[@]}" || return # which has said why
+  hosts_file=$job_dir/logs/service_hosts.txt
+  write_hosts "$hosts_file" "${living[@]}" || { hosts_file=$run_dir/hosts && write_hosts "$hosts_file" "${living[@]}"; } || return
+  if ((!${#gone[@]})); then
+    hosts_file=$job_dir/logs/node_file.txt
+  else
+    host_list=("${living[@]}") hosts_given=${hosts_given:-some}
     printf -v list '%s,' "${gone[@]}"
     command+=(--left-out "${list%,}")
   fi

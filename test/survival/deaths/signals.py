@@ -11,7 +11,7 @@ sys.path[1:1] = [os.path.join(TESTS, folder) for folder in ("survival", "mount")
 
 # pylint: disable=wrong-import-position
 from copper_nodes import MountTest, Nodes, eventually, main, mounts_below  # noqa: E402
-from processes import front_end_of, lives, ranks, replaced, stat_of, state_of, worker  # noqa: E402
+from processes import eldest, front_end_of, lives, ranks, replaced, state_of, worker  # noqa: E402
 
 LAUNCHER_ENDS = (signal.SIGTERM, signal.SIGKILL)  # SIGINT as the first of them, SIGHUP and SIGPIPE as the second
 POLITE = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -24,13 +24,12 @@ class Signals(MountTest):
     asked = 0
 
     def keepers(self, name):
-        """The oldest first; the others are subshells of it."""
-        return sorted((pid for pid, arguments in self.nodes.processes().items()
-                       if any(argument.endswith("copper_keeper.sh") for argument in arguments) and name in arguments),
-                      key=lambda pid: int(stat_of(pid)[19]))
+        """It, and its subshells."""
+        return [pid for pid, arguments in self.nodes.processes().items()
+                if any(argument.endswith("copper_keeper.sh") for argument in arguments) and name in arguments]
 
     def keeper(self, name):
-        return self.keepers(name)[0]
+        return eldest(self.keepers(name))
 
     def launcher(self):
         return next((pid for pid, arguments in self.nodes.processes().items()

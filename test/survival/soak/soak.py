@@ -25,7 +25,7 @@ sys.path[1:1] = [os.path.join(TESTS, folder) for folder in ("survival", "virtual
 from client import StorageModel  # noqa: E402
 from cluster import HOME, LOGIN, STORAGE, Cluster, enter, eventually  # noqa: E402
 from growth import Growth, bytes_below  # noqa: E402
-from processes import front_end, lives  # noqa: E402
+from processes import eldest, lives  # noqa: E402
 from schedule import schedule  # noqa: E402
 
 PYTHON = "/usr/bin/python3"
@@ -96,7 +96,7 @@ class Soak:
     def parent_and_worker(self, host):
         pids = self.pids(host, "copper_fuse")
         with contextlib.suppress(StopIteration, OSError):
-            parent = front_end(pids)
+            parent = eldest(pids)
             return parent, next((pid for pid in pids if pid != parent and lives(pid)), None)
         return None, None
 
@@ -210,7 +210,7 @@ class Soak:
             found += [f"{host}: {' '.join(words)}" for words in self.cluster.processes(host).values()]
             found += [f"{host}: mount {point}" for point, _ in self.cluster.mounts(host, "/tmp") if point != "/tmp"]
             found += [f"{host}: {name}" for directory in ("/dev/shm", "/tmp")
-                      for name in os.listdir(self.cluster.root(host) + directory) if not name.startswith("ompi.")]
+                      for name in self.cluster.names(host, directory) if not name.startswith("ompi.")]
         return found
 
 
