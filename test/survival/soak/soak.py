@@ -208,7 +208,7 @@ class Soak:
         found = []
         for host in [LOGIN, *self.cluster.hosts]:
             found += [f"{host}: {' '.join(words)}" for words in self.cluster.processes(host).values()]
-            found += [f"{host}: mount {point}" for point, _ in self.cluster.mounts(host, "/tmp") if point != "/tmp"]
+            found += [f"{host}: mount {point}" for point, kind in self.cluster.mounts(host, "/tmp") if kind.startswith("fuse")]
             found += [f"{host}: {name}" for directory in ("/dev/shm", "/tmp")
                       for name in self.cluster.names(host, directory) if not name.startswith("ompi.")]
         return found
