@@ -14,7 +14,8 @@ namespace copper {
 
 // Forks the worker, and another in place of each that dies, and stays until a signal asks for the end (0),
 // someone else unmounted (0), or workers can do nothing here (1): the first died before the mount answered,
-// or twenty in a row lived less than 100 ms each, or could not be forked. Unmounts, ends the worker, and returns the exit status.
+// or twenty in a row lived less than 100 ms each, or could not be forked. Unmounts, ends the worker, and
+// returns the exit status.
 //
 // A successor starts at once; after five in a row that lived less than 100 ms it waits, 10 ms and then twice
 // as long each time, up to a second. Single-threaded, with SIGTERM, SIGINT, SIGHUP and SIGCHLD blocked since

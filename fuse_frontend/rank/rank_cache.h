@@ -27,8 +27,8 @@ class RankCache {
  public:
   explicit RankCache(const Segment& segment) : segment_(segment), index_(segment.index()) {}
 
-  // Nothing where it is not there, not fresh, or longer than `bytes_max`; EIO where it is damaged. `have`: the
-  // tag of bytes held already.
+  // Nothing where it is not there, not fresh, or longer than `bytes_max`; EIO where it is damaged. `have`:
+  // the tag of bytes held already.
   std::optional<Answered> find(const Key& key, Tag have, Instant now, std::size_t bytes_max) const;
 
  private:
