@@ -117,7 +117,8 @@ class Rig {
     if (honest_) look(one, found.has_value(), now, have != 0 ? limits::block_bytes : bytes_max);
     if (!found) return;
     must(found->fresh_until > Instant{now}, "what is found is fresh");
-    must(found->value.ok(), "it is no error");
+    if (!found->value.ok())
+      return must(number(found->value.error()) == EIO, "what is damaged, and no more, is an error");
     const auto& bytes = *found->value;
     if (found->unchanged) return must(bytes.size() == 0 && found->tag == have, "nothing is given twice");
     must(bytes.size() <= bytes_max, "it is no longer than wanted");
