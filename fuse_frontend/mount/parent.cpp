@@ -62,10 +62,7 @@ bool mounted(const Segment& segment) {
   return segment.header().mount_state.load() == static_cast<std::uint32_t>(segment::MountState::mounted);
 }
 
-// A worker of which no lane began has not died of any request.
 void count_death(Segment& segment) {
-  const auto& lanes = segment.header().lane_threads;
-  if (std::ranges::none_of(lanes, [](const auto& thread) { return thread.load() != 0; })) return;
   count(segment.header(), segment::FuseCounter::worker_deaths);
   for (auto& slot : segment.slots()) {
     if (slot.state.load() == static_cast<std::uint32_t>(segment::SlotState::taken)) slot.deaths.fetch_add(1);
@@ -92,7 +89,7 @@ int have_it_answered(Segment& segment, Mountpoint& mountpoint, const WorkerOptio
                : pause           ? ""
                                  : ": one too many; the mount ends");
     if (!mounted(segment) || !pause) return 1;
-    count_death(segment);
+    if (worker.began()) count_death(segment);
     if (signal_within(*pause)) return 0;
   }
 }
