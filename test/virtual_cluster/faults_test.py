@@ -89,6 +89,15 @@ class Faults(JobScripts):
             pass  # for the job script
         self.nothing_left(hosts=[host for host in self.cluster.hosts if host != dead])
 
+    def leaf_dies_and_is_left_out(self, **how):
+        self.every_host_reads()
+        others = [host for host in self.cluster.hosts if host != LEAF]
+        with self.programs_that_notice_nothing(others):
+            self.cluster.kill(LEAF, **how)
+            self.becomes((1, [LEAF], 3), ROOT)
+        self.every_host_reads(others)
+        self.stopped_without(LEAF)
+
 
 class Reversible(Faults):
     def test_a_host_that_hangs_for_a_moment_is_read_past_and_one_whose_rank_goes_on_hanging_gets_another(self):
@@ -150,13 +159,7 @@ class DeadHost(Faults):
 class SwitchedOff(Faults):
     def test_a_host_that_is_switched_off_ends_no_mount_of_another(self):
         self.launch()
-        self.every_host_reads()
-        others = [host for host in self.cluster.hosts if host != LEAF]
-        with self.programs_that_notice_nothing(others):
-            self.cluster.kill(LEAF, silently=False)
-            self.becomes((1, [LEAF], 3), ROOT)
-        self.every_host_reads(others)
-        self.stopped_without(LEAF)
+        self.leaf_dies_and_is_left_out(silently=False)
 
 
 class DeadHostOfLaunch(Faults):
@@ -175,13 +178,7 @@ class DeadHostOfLaunch(Faults):
 class DeadHostOfASlurmJob(SlurmTests, Faults):
     def test_a_dead_host_is_left_out_and_stop_names_it(self):
         self.running("--no-kill")
-        self.every_host_reads()
-        others = [host for host in self.cluster.hosts if host != LEAF]
-        with self.programs_that_notice_nothing(others):
-            self.cluster.kill(LEAF)
-            self.becomes((1, [LEAF], 3), ROOT)
-        self.every_host_reads(others)
-        self.stopped_without(LEAF)
+        self.leaf_dies_and_is_left_out()
 
 
 class DeadHostOfAPalsJob(Faults):
@@ -198,13 +195,7 @@ class DeadHostOfAPalsJob(Faults):
 
     def test_a_dead_host_is_left_out_and_stop_names_it(self):
         self.launch("launch_copper_aurora.sh -b 0 -n auto")
-        self.every_host_reads()
-        others = [host for host in self.cluster.hosts if host != LEAF]
-        with self.programs_that_notice_nothing(others):
-            self.cluster.kill(LEAF)
-            self.becomes((1, [LEAF], 3), ROOT)
-        self.every_host_reads(others)
-        self.stopped_without(LEAF)
+        self.leaf_dies_and_is_left_out()
 
 
 if __name__ == "__main__":
