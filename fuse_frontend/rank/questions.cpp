@@ -19,10 +19,8 @@ using segment::PostRecord;
 
 namespace {
 
-constexpr auto dead_after = std::chrono::seconds{2};           // without a turn of the rank
-constexpr auto watch_period = std::chrono::milliseconds{100};  // while an answer is outstanding
-constexpr auto retry_period = std::chrono::milliseconds{1};    // while the ring is full
-constexpr auto slow_after = std::chrono::seconds{5};           // and so often it is said again
+constexpr auto retry_period = std::chrono::milliseconds{1};  // while the ring is full
+constexpr auto slow_after = std::chrono::seconds{5};         // and so often it is said again
 constexpr std::size_t slow_shown = 5;
 constexpr std::size_t copied_bytes_max = std::size_t{128} << 10;
 
@@ -277,22 +275,11 @@ std::optional<Bytes> Questions::leased(const CompletionRecord& record) {
 
 // ---- the rank's life ----
 
-// The silence counts only as far as this thread was there to hear it: where the whole machine stood still, or
-// the lane slept, the rank gets its time after that.
-bool Questions::look_at_rank(Instant now) {
-  const auto sign = segment_.header().service_alive_ns.load(std::memory_order_relaxed);
-  const auto since = std::min<Duration>(now - last_look_, 2 * watch_period);
-  silence_ = sign == last_sign_ ? silence_ + since : Duration{};
-  last_sign_ = sign;
-  last_look_ = now;
-  return silence_ < dead_after;
-}
-
 std::optional<Instant> Questions::watch_due(Instant now) const {
   if (!unposted_.empty()) return now + retry_period;
   if (waiting_.empty()) return std::nullopt;
   const auto direct = direct_ ? direct_->due(now) : std::nullopt;
-  return std::min(direct.value_or(Instant::max()), now + watch_period);
+  return std::min(direct.value_or(Instant::max()), now + SignsOfLife::look_period);
 }
 
 void Questions::watch(Instant now) {
@@ -303,7 +290,8 @@ void Questions::watch(Instant now) {
   if (another) completions_ = CompletionConsumer(lane.completions);
   // Nothing comes over a damaged ring, whoever lives at its other end.
   const bool damaged = !plausible(lane.posts) || !plausible(lane.completions);
-  const bool lives = !damaged && look_at_rank(now);
+  const bool lives =
+      !damaged && signs_.look(segment_.header().service_alive_ns.load(std::memory_order_relaxed), now);
   if (lives != rank_lives_) {
     if (damaged) count(segment_.header(), segment::FuseCounter::fuse_damaged);
     log_->warn("{}", lives     ? "the rank answers again"

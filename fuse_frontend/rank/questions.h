@@ -26,6 +26,7 @@
 #include "fuse_frontend/rank/inbox.h"
 #include "fuse_frontend/rank/large_files.h"
 #include "fuse_frontend/rank/rank_cache.h"
+#include "fuse_frontend/rank/signs_of_life.h"
 #include "service/segment/ring.h"
 #include "service/segment/segment.h"
 #include "tree/key.h"
@@ -90,7 +91,6 @@ class Questions {
   std::uint64_t next_client();
   void post(Post post);
   bool write(const Post& post);
-  bool look_at_rank(Instant now);
   void tell_slow(Instant now);
 
   Segment& segment_;
@@ -106,10 +106,8 @@ class Questions {
   std::unordered_map<std::uint64_t, Asked*> waiting_;  // by client
   std::uint32_t last_number_ = 0;
   std::uint32_t service_generation_;
+  SignsOfLife signs_;
   bool rank_lives_ = true;          // and can be asked
-  std::uint64_t last_sign_ = 0;     // of the rank's life, as last seen,
-  Instant last_look_{};             // when,
-  Duration silence_{};              // and for how long it has been the same
   Instant next_tale_{};             // of what is slow
   std::unique_ptr<Direct> direct_;  // made when it is first needed
 };
